@@ -1,0 +1,49 @@
+"""Single-object visual tracking: one box on the first frame, that object's box in every frame after it.
+
+    import asmd
+
+    for result in asmd.track("clip.mp4", box=(10, 20, 80, 60)):
+        print(result.index, result.box, result.score, result.status)
+
+Names are imported when first used, so that `import asmd` (and `asmd --help`) costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from asmd.errors import AsmdError as AsmdError
+    from asmd.sequence import Sequence as Sequence
+    from asmd.tracking.result import Status as Status
+    from asmd.tracking.result import TrackResult as TrackResult
+
+_EXPORTS = {
+    "AsmdError": "asmd.errors",
+    "Sequence": "asmd.sequence",
+    "Status": "asmd.tracking.result",
+    "TrackResult": "asmd.tracking.result",
+}
+"""Each public name and the module that it lives in; the imports above say the same to type checkers."""
+
+_SUBMODULES = frozenset({"boxes", "errors", "video"})
+"""Public modules that may be used after a bare `import asmd`."""
+
+__all__ = ["AsmdError", "Sequence", "Status", "TrackResult", "boxes", "errors", "video"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    if name in _SUBMODULES:
+        return importlib.import_module(f"asmd.{name}")
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("asmd")
+    raise AttributeError(f"module 'asmd' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])
