@@ -1,0 +1,154 @@
+"""Jobs spread over processes, so that one that crashes takes nothing but its own job with it.
+
+Each worker is an executor of one process: when that process dies, the standard library says which executor broke, and
+so which job it was at. That job gets a second chance in a new process, since whatever killed the first (memory ran
+short, somebody's `kill`) may be over.
+"""
+
+from __future__ import annotations
+
+import logging
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import wait as wait_for_any
+from typing import Generic, TypeVar
+
+from asmd.errors import AsmdError
+
+Job = TypeVar("Job")
+Value = TypeVar("Value")
+log = logging.getLogger(__name__)
+
+ATTEMPTS = 2
+"""How often a job is begun whose worker dies."""
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a job has no value: one line, and where there was an exception its traceback."""
+
+    reason: str
+    traceback: str = ""
+
+
+def guarded(function: Callable[[Job], Value], job: Job) -> Value | Failure:
+    """`function(job)`, or the exception that it raised as a `Failure`, which any process can unpickle."""
+    try:
+        return function(job)
+    except AsmdError as error:
+        return Failure(" ".join(str(error).split()), traceback.format_exc())
+    except Exception as error:
+        return Failure(f"{type(error).__name__}: {' '.join(str(error).split())}", traceback.format_exc())
+
+
+def run_here(function: Callable[[Job], Value], jobs: list[Job]) -> Iterator[tuple[Job, Value | Failure]]:
+    """Run the jobs one after the other in this process."""
+    for job in jobs:
+        yield job, guarded(function, job)
+
+
+def run_in_processes(
+    function: Callable[[Job], Value], jobs: list[Job], workers: int, threads: int
+) -> Iterator[tuple[Job, Value | Failure]]:
+    """Run the jobs in processes of their own; answers come as they are ready.
+
+    Args:
+        function: importable by name, as must be all that a job holds.
+        jobs: begun in this order.
+        workers: number of processes.
+        threads: that each may compute with.
+    """
+    waiting = deque((job, 1) for job in jobs)
+    idle = [_Worker(threads) for _ in range(min(workers, len(jobs)))]
+    busy: dict[Future[Value | Failure], _Busy[Job]] = {}
+    try:
+        while waiting or busy:
+            while waiting and idle:
+                worker, (job, attempt) = idle.pop(), waiting.popleft()
+                busy[worker.submit(function, job)] = _Busy(worker, job, attempt)
+            for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                worker, job, attempt = (it := busy.pop(future)).worker, it.job, it.attempt
+                try:
+                    outcome = future.result()
+                except BrokenProcessPool:
+                    worker.stop()
+                    worker = _Worker(threads)
+                    if attempt < ATTEMPTS:
+                        log.warning("a worker process died; its sequence is begun again in a new one")
+                        waiting.appendleft((job, attempt + 1))
+                        idle.append(worker)
+                        continue
+                    outcome = Failure(f"its worker process died, {attempt} times over (killed, or out of memory?)")
+                except Exception as error:  # the job could not be sent, or its answer not be sent back
+                    outcome = Failure(f"{type(error).__name__}: {' '.join(str(error).split())}")
+                idle.append(worker)
+                yield job, outcome
+    finally:
+        for worker in [*idle, *(it.worker for it in busy.values())]:
+            worker.stop()
+
+
+class _Worker:
+    """One process, begun when it gets its first job."""
+
+    def __init__(self, threads: int) -> None:
+        context = multiprocessing.get_context("spawn")  # fork would copy the locks of torch's and OpenCV's threads
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(threads,))
+        self._pid: Future[int] | None = None
+
+    def submit(self, function: Callable[[Job], Value], job: Job) -> Future[Value | Failure]:
+        if self._pid is None:
+            self._pid = self._pool.submit(os.getpid)
+        return self._pool.submit(guarded, function, job)
+
+    def stop(self) -> None:
+        """End the process now, whatever it is at."""
+        if self._pid is not None:
+            with suppress(Exception):  # it never came up, or is gone already
+                os.kill(self._pid.result(timeout=0), signal.SIGTERM)
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Busy(Generic[Job]):
+    worker: _Worker
+    job: Job
+    attempt: int
+
+
+def _begin(threads: int) -> None:
+    """Make a new process a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    limit_threads(threads)
+
+
+def _end_with(sentinel: int) -> None:
+    """A parent that is killed cannot stop its workers: each looks out for that itself."""
+    wait_for_any([sentinel])
+    os._exit(1)
+
+
+def limit_threads(threads: int) -> None:
+    """Let numeric libraries compute with this many threads, whether they are loaded already or will be."""
+    import cv2
+    from threadpoolctl import threadpool_limits
+
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[variable] = str(threads)
+    threadpool_limits(threads)
+    cv2.setNumThreads(threads)
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(threads)
