@@ -1,0 +1,1 @@
+"""Runner, results on disk, protocols, reports and submissions."""
