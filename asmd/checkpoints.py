@@ -1,0 +1,154 @@
+"""Weights on disk: safetensors with a metadata header, and nothing else.
+
+Pickle can run code when it is read, so a file in that form is refused, whatever its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from asmd.errors import OutputError, WeightsError
+from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
+
+FORMAT = "asmd-st-resnet"
+"""Value of `format` in the metadata of files that hold a whole two-stream network."""
+
+DEFAULT_NAMES = ("asmd-r18", "imagenet-r18")
+"""Packaged weights in order of preference."""
+
+LOCAL_FILE = Path("weights") / "resnet18_imagenet_partial.safetensors"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """Tensors as they were found in a file.
+
+    Attributes:
+        name: a phrase for people: what they are and where they came from.
+        tensors: name -> tensor.
+        metadata: the header's strings.
+    """
+
+    name: str
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def motion_trained(self) -> bool:
+        """Whether the motion stream has been trained on flow; without that it only adds noise."""
+        return self.metadata.get("motion_trained") == "true"
+
+
+def packaged() -> dict[str, Path]:
+    """Names and files of the weights that came with the package."""
+    folder = Path(str(resources.files("asmd"))) / "weights"
+    return {path.stem: path for path in sorted(folder.glob("*.safetensors"))}
+
+
+def find(weights: str | Path | None = None) -> tuple[str, Path]:
+    """The file to load: what was asked for, else the best packaged weights, else a `shared/weights` beside the project.
+
+    Args:
+        weights: a name of packaged weights, a file, or None for the default.
+
+    Returns:
+        A phrase that says which weights they are, and the file.
+
+    Raises:
+        WeightsError: if there are none.
+    """
+    named = packaged()
+    if weights is not None:
+        if str(weights) in named:
+            return f"packaged {weights}", named[str(weights)]
+        path = Path(weights)
+        if not path.is_file():
+            known = ", ".join(named) or "none"
+            raise WeightsError(f"no such weights: {weights} (neither a file nor a packaged name; packaged: {known})")
+        return f"file {path}", path
+    for name in DEFAULT_NAMES:
+        if name in named:
+            return f"packaged {name}", named[name]
+    root = Path(str(resources.files("asmd"))).parent.parent / "shared"
+    if (root / LOCAL_FILE).is_file():
+        return f"shared {LOCAL_FILE.stem}", root / LOCAL_FILE
+    raise WeightsError("no weights found: none are packaged; give a safetensors file with --weights")
+
+
+def load(weights: str | Path | None = None) -> Weights:
+    """Reads weights found as by `find`.
+
+    Raises:
+        WeightsError: if there are none, or the file is not safetensors or is damaged.
+    """
+    phrase, path = find(weights)
+    try:
+        with safe_open(path, "pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        with path.open("rb") as file:
+            head = file.read(4)
+        # A zip (torch.save) or a bare pickle; neither is opened, since reading one can run code.
+        kind = "is a pickle, which is refused as it can run code" if head[:2] in (b"PK", b"\x80\x02") else "is damaged"
+        if head[:1] == b"\x80":
+            kind = "is a pickle, which is refused as it can run code"
+        raise WeightsError(f"weights {path} {kind}: give a safetensors file") from error
+    return Weights(phrase, tensors, metadata)
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Writes safetensors to a temporary name and renames it, so that a crash leaves no half file.
+
+    Raises:
+        OutputError: if it cannot be written; what stood at `path` is then untouched.
+    """
+    temporary = path.with_name(path.name + ".part")
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        temporary.replace(path)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def build_network(weights: Weights, config: STResNetConfig | None = None) -> tuple[SpatiotemporalResNet, list[str]]:
+    """A network in evaluation mode that holds these weights.
+
+    Args:
+        weights: a whole two-stream network, or a single (perhaps partial) ResNet-18 with torchvision's names.
+        config: the network's form; read from the file where it is given there.
+
+    Returns:
+        The network, and the names of the tensors that the file lacked.
+
+    Raises:
+        WeightsError: if a tensor is of another shape or belongs to another network.
+    """
+    network = SpatiotemporalResNet(config)
+    tensors = {name: tensor.float() for name, tensor in weights.tensors.items()}
+    if weights.metadata.get("format") == FORMAT:
+        expected = network.state_dict()
+        for name, tensor in tensors.items():
+            if name not in expected:
+                raise WeightsError(f"{weights.name}: unknown tensor {name}")
+            if tensor.shape != expected[name].shape:
+                raise WeightsError(
+                    f"{weights.name}: wrong shape for {name}: {tuple(tensor.shape)}, "
+                    f"expected {tuple(expected[name].shape)}"
+                )
+        missing = list(network.load_state_dict(tensors, strict=False).missing_keys)
+        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
+    else:
+        try:
+            missing = network.load_resnet18(tensors)
+        except WeightsError as error:
+            raise WeightsError(f"{weights.name}: {error}") from error
+    return network.eval(), missing

@@ -1,0 +1,140 @@
+"""Optical flow, computed once for each frame, and the causal stack of the last L flows.
+
+Flow is measured on the whole frame, at a working resolution that bounds its cost, and expressed in pixels of the original
+frame. As in the two-stream literature it is clipped to +-20 px and mapped linearly to the range of an image
+(Feichtenhofer's flow tools, FACTS 2).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from asmd.errors import ConfigError
+from asmd.sequence import Frame
+
+Flow: TypeAlias = NDArray[np.float32]
+"""Displacement (u, v) from the frame before to this one, in pixels of the original frame: float32 (h, w, 2)."""
+
+FLOW_LIMIT = 20.0
+"""Displacements beyond this many pixels are clipped."""
+
+NETWORK_SCALE = 127.5 / (255 * 0.226) / FLOW_LIMIT
+"""Maps pixels to the network's input: +-20 px spans the 8-bit range, divided by ImageNet's mean standard deviation."""
+
+
+@dataclass(frozen=True)
+class FlowConfig:
+    """How flow is measured.
+
+    Attributes:
+        method: "dis" (Kroeger et al., ECCV 2016) or "tvl1" (Zach et al., DAGM 2007), which the paper's family uses.
+        length: L, how many flows are stacked.
+        max_side: the longer side of the frame is reduced to this many pixels before flow is measured.
+    """
+
+    method: Literal["dis", "tvl1"] = "dis"
+    length: int = 5
+    max_side: int = 480
+
+    def __post_init__(self) -> None:
+        if self.length < 1 or self.max_side < 32:
+            raise ConfigError(f"flow needs length >= 1 and max_side >= 32, got {self.length} and {self.max_side}")
+
+
+class FlowMethod(Protocol):
+    """A dense flow algorithm on grey uint8 images."""
+
+    def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow: ...
+
+
+def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:
+    """The algorithm of that name; DIS costs milliseconds, TV-L1 about a hundred times that.
+
+    Raises:
+        ConfigError: if there is none of that name.
+    """
+    # The algorithms are methods of two OpenCV classes with one signature; neither has stubs that say so.
+    if name == "dis":
+        engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+    elif name == "tvl1":
+        engine = cv2.optflow.DualTVL1OpticalFlow.create()  # type: ignore[assignment]
+    else:
+        raise ConfigError(f"unknown flow method {name!r}: choose dis or tvl1")
+
+    def compute(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow:
+        return np.asarray(engine.calc(before, after, None), dtype=np.float32)  # type: ignore[call-overload]
+
+    return compute
+
+
+class FlowStack:
+    """The last L flows of a video, oldest first.
+
+    On the first frame there is no flow: the stack is zero. Until L frames have passed the oldest flow is repeated
+    (FACTS 9, row 20).
+    """
+
+    def __init__(self, config: FlowConfig | None = None) -> None:
+        self.config = config or FlowConfig()
+        self._method = flow_method(self.config.method)
+        self._grey: NDArray[np.uint8] | None = None
+        self._flows: deque[Flow] = deque(maxlen=self.config.length)
+        self.scale = 1.0
+        """Working pixels per pixel of the frame."""
+
+    def reset(self) -> None:
+        """Forgets the video."""
+        self._grey = None
+        self._flows.clear()
+
+    def push(self, frame: Frame) -> None:
+        """Takes the next frame and measures the flow that leads to it.
+
+        Args:
+            frame: RGB uint8 (H, W, 3), of the size of the frames before it.
+        """
+        self.scale = min(1.0, self.config.max_side / max(frame.shape[:2]))
+        if self.scale < 1.0:
+            size = (max(1, round(frame.shape[1] * self.scale)), max(1, round(frame.shape[0] * self.scale)))
+            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        if self._grey is None:
+            self._flows.append(np.zeros((*grey.shape, 2), np.float32))
+        else:
+            flow = self._method(self._grey, grey) / self.scale
+            if not self._measured:
+                self._flows.clear()
+            self._flows.append(flow)
+        self._grey = grey
+
+    @property
+    def _measured(self) -> bool:
+        """Whether the stack holds real flow, not the first frame's zeros."""
+        return bool(self._flows) and bool(self._flows[-1].any())
+
+    def flows(self) -> list[Flow]:
+        """L flows, oldest first, each (h, w, 2) at the working resolution, unclipped."""
+        return [self._flows[0]] * (self.config.length - len(self._flows)) + list(self._flows)
+
+    def latest(self) -> Flow:
+        """The flow that leads to the current frame, (h, w, 2)."""
+        return self._flows[-1]
+
+    def shifted(self, shift: ArrayLike) -> FlowStack:
+        """A stack like this one in which all of the image has moved by `shift` (2,), in pixels, on every frame."""
+        other = FlowStack(self.config)
+        other.scale = self.scale
+        constant = np.broadcast_to(np.asarray(shift, np.float32), self._flows[-1].shape)
+        other._flows.append(constant)
+        return other
+
+
+def network_input(flows: Flow) -> Flow:
+    """Flow in pixels -> what the motion stream sees: clipped to +-20 px and scaled, any shape."""
+    return np.asarray(np.clip(flows, -FLOW_LIMIT, FLOW_LIMIT) * NETWORK_SCALE, dtype=np.float32)

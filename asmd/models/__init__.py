@@ -1,0 +1,1 @@
+"""Networks. Each module is one family and reads from top to bottom."""

@@ -1,0 +1,56 @@
+"""Average pooling of regions of interest as a matrix product.
+
+A feature map is read as a function that is bilinear between the centres of its cells and constant beyond the outermost; the
+value of a bin is the exact mean of that function over the bin. The mean of a bilinear function over a rectangle is a
+weighted sum of cells, so pooling all boxes is one (boxes x bins, cells) by (cells, channels) product and no loop.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
+    """Weights with which the cells of one axis add up to the mean over each bin.
+
+    Args:
+        low: (N,) where each box starts, in cells: cell i has its centre at i.
+        high: (N,) where it ends, above `low`.
+        bins: equal parts that a box is cut into.
+        cells: length of the axis.
+
+    Returns:
+        (N, bins, cells); each row adds up to 1.
+    """
+    steps = torch.linspace(0, 1, bins + 1, dtype=low.dtype, device=low.device)
+    edges = (low[:, None] + (high - low)[:, None] * steps)[..., None]
+    centres = torch.arange(cells, dtype=low.dtype, device=low.device)
+    # Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours'.
+    offset = (edges - centres).clamp(-1, 1)
+    integral = 0.5 + offset - 0.5 * offset * offset.abs()
+    # Beyond the outermost centres the outermost cell counts in full.
+    edge = edges[..., 0]
+    integral[..., 0] = torch.where(edge < 0, edge + 0.5, integral[..., 0])
+    integral[..., -1] = torch.where(edge > cells - 1, edge - cells + 1.5, integral[..., -1])
+    widths = (edges[:, 1:] - edges[:, :-1]).clamp_min(torch.finfo(low.dtype).tiny)
+    return (integral[:, 1:] - integral[:, :-1]) / widths
+
+
+def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
+    """Means of a map over bins x bins parts of each box.
+
+    Args:
+        features: (H, W, C), in any floating type; the product runs in that type.
+        corners: (N, 4) float32 `(x1, y1, x2, y2)` in cells, see `bin_weights`.
+        bins: parts along each side.
+
+    Returns:
+        (N, bins * bins * C) in the type of `features`; rows of bins before columns before channels.
+    """
+    height, width, channels = features.shape
+    across = bin_weights(corners[:, 0], corners[:, 2], bins, width)
+    down = bin_weights(corners[:, 1], corners[:, 3], bins, height)
+    weights = down[:, :, None, :, None] * across[:, None, :, None, :]
+    pooled = weights.reshape(-1, height * width).to(features.dtype) @ features.reshape(height * width, channels)
+    return pooled.reshape(len(corners), bins * bins * channels)

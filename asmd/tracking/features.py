@@ -1,0 +1,265 @@
+"""Descriptors of candidates, in two ways behind one interface.
+
+`crop` is the paper's: every candidate, enlarged, is warped to 224x224 and sent through the network. `region` sends one search
+region through the network and pools every candidate from its maps, two orders of magnitude faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from asmd.boxes import Boxes, enlarge, to_corners
+from asmd.errors import ConfigError
+from asmd.flow import FlowStack, network_input
+from asmd.models.pooling import pool_boxes
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.sequence import Frame
+from asmd.tracking.network import FeatureNetwork
+
+CELL_CENTRE = 0.5
+"""Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
+
+
+@dataclass(frozen=True)
+class FeatureConfig:
+    """How candidates are described.
+
+    Attributes:
+        extractor: "region" or "crop".
+        motion: use the motion stream: "auto" uses it where the weights say that it was trained.
+        stages: network stages that describe a candidate (region).
+        bins: a candidate is pooled in bins x bins parts (region), or its 7x7 map is for box regression (crop).
+        region_scale: side of the search region, in mean sides (square root of area) of the target.
+        region_size: side of the region in network pixels; 16 k + 1 keeps the cells symmetric.
+        context: candidates are enlarged by this before they are described; 107 / 75 is MDNet's padding of 16.
+        crop_size: side of a warped candidate in network pixels.
+        batch: candidates that go through the network at once (crop).
+    """
+
+    extractor: Literal["region", "crop"] = "region"
+    motion: Literal["auto", "on", "off"] = "auto"
+    stages: tuple[int, ...] = (2, 3)
+    bins: int = 3
+    region_scale: float = 4.5
+    region_size: int = 353
+    context: float = 1.0
+    crop_size: int = 224
+    batch: int = 32
+
+    def __post_init__(self) -> None:
+        if not self.stages or not set(self.stages) <= {1, 2, 3, 4}:
+            raise ConfigError(f"stages must be some of 1, 2, 3, 4, got {self.stages}")
+        if min(self.bins, self.batch) < 1 or self.region_size < 64 or self.crop_size < 64:
+            raise ConfigError("features need bins and batch of at least 1 and sizes of at least 64 px")
+        if self.region_scale <= 1 or self.context < 1:
+            raise ConfigError("features need region_scale above 1 and context of at least 1")
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """What is known of N boxes.
+
+    Attributes:
+        identity: (N, D) float32, for the classifier.
+        layout: (N, D') float32 with the spatial layout kept, for box regression; may be the same tensor.
+    """
+
+    identity: Tensor
+    layout: Tensor
+
+
+class View(Protocol):
+    """A frame as the extractor sees it, ready to describe any number of boxes."""
+
+    bounds: Boxes
+    """(4,) the part of the frame in which boxes can be described well."""
+
+    def describe(self, boxes: Boxes) -> Descriptors: ...
+
+
+class Extractor(Protocol):
+    """Looks at frames and gives views."""
+
+    def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> View:
+        """A view of the frame near the box `around` (4,)."""
+        ...
+
+    def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> View:
+        """A view of the whole frame for boxes about as large as `size` (4,)."""
+        ...
+
+
+def cut(image: NDArray[np.generic], corners: NDArray[np.int64], size: tuple[int, int], replicate: bool) -> NDArray[np.generic]:
+    """A rectangle of an image resized; beyond the image it is padded.
+
+    Args:
+        image: (H, W, C), any C.
+        corners: (4,) integer x1, y1, x2, y2; may lie outside the image.
+        size: (height, width) of what is returned.
+        replicate: pad with the nearest pixel; otherwise with zero.
+
+    Returns:
+        (height, width, C) of the type of `image`.
+    """
+    x1, y1, x2, y2 = (int(v) for v in corners)
+    height, width = image.shape[:2]
+    # At least one row and column of the image, so that there is something to pad from.
+    left, top = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    right, bottom = min(max(x2, left + 1), width), min(max(y2, top + 1), height)
+    inside = image[top:bottom, left:right]
+    borders = [max(b, 0) for b in (top - y1, y2 - bottom, left - x1, x2 - right)]
+    if any(borders):
+        kind = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
+        inside = cv2.copyMakeBorder(inside, *borders, kind)
+    shrinks = inside.shape[0] > size[0]
+    return cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+
+
+class _Inputs:
+    """Cuts both streams' inputs from a frame and its flow."""
+
+    def __init__(self, network: FeatureNetwork, motion: bool) -> None:
+        self.network = network
+        self.motion = motion
+
+    def streams(
+        self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], size: tuple[int, int]
+    ) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+        """(h, w, 3) uint8 and (h, w, 2L) float32 of one rectangle of the frame."""
+        rgb = cut(frame, corners, size, replicate=True)
+        if not self.motion or flow is None:
+            return rgb, None
+        scaled = np.round(corners * flow.scale).astype(np.int64)
+        scaled[2:] = np.maximum(scaled[2:], scaled[:2] + 1)
+        layers = [cut(f, scaled, size, replicate=False) for f in flow.flows()]
+        return rgb, network_input(np.concatenate(layers, axis=2).astype(np.float32))
+
+
+class RegionView:
+    """Maps of one rectangle of a frame."""
+
+    def __init__(self, maps: list[tuple[Tensor, float]], corners: NDArray[np.int64], scale: Boxes, config: FeatureConfig):
+        self.maps = maps
+        self.bounds = np.array([*corners[:2], *(corners[2:] - corners[:2])], dtype=np.float64)
+        self._origin = np.tile(corners[:2], 2)
+        self._scale = np.tile(scale, 2)
+        self._config = config
+
+    def describe(self, boxes: Boxes) -> Descriptors:
+        """Pools every box from every map; see `Descriptors`."""
+        corners = to_corners(enlarge(boxes, self._config.context))
+        pixels = torch.from_numpy(((corners - self._origin) * self._scale).astype(np.float32))
+        parts = []
+        for features, stride in self.maps:
+            cells = (pixels.to(features.device) - CELL_CENTRE) / stride
+            parts.append(pool_boxes(features, cells, self._config.bins))
+        pooled = torch.cat(parts, dim=1).float()
+        return Descriptors(pooled, pooled)
+
+
+class RegionExtractor:
+    """One network pass for a search region; candidates are pooled from its maps.
+
+    Cells are scaled to unit length over the channels of each stage and stream, so that no stage outweighs another.
+    """
+
+    def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
+        self._inputs = _Inputs(network, motion)
+        self._config = config
+
+    def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> RegionView:
+        """A square view about `around`, `region_scale` mean sides wide."""
+        side = max(2.0, self._config.region_scale * float(np.sqrt(around[2] * around[3])))
+        low = np.floor(around[:2] + around[2:] / 2 - side / 2).astype(np.int64)
+        corners = np.concatenate([low, low + max(2, round(side))])
+        return self._view(frame, flow, corners, (self._config.region_size, self._config.region_size))
+
+    def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> RegionView:
+        """The whole frame at the scale at which `look` would see such a box, though never over 2.5 regions a side."""
+        wanted = self._config.region_size / (self._config.region_scale * float(np.sqrt(size[2] * size[3])))
+        height, width = frame.shape[:2]
+        scale = min(wanted, 2.5 * self._config.region_size / max(height, width))
+        pixels = (16 * max(4, round(height * scale / 16)) + 1, 16 * max(4, round(width * scale / 16)) + 1)
+        return self._view(frame, flow, np.array([0, 0, width, height]), pixels)
+
+    def _view(
+        self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
+    ) -> RegionView:
+        rgb, motion = self._inputs.streams(frame, flow, corners, pixels)
+        stages = self._inputs.network.maps(rgb[None], None if motion is None else motion[None], self._config.stages)
+        maps = []
+        for stage in self._config.stages:
+            for stream in stages[stage]:
+                if stream is not None:
+                    cells = stream[0].permute(1, 2, 0)
+                    stride = (pixels[0] - 1) / (cells.shape[0] - 1)
+                    maps.append((torch.nn.functional.normalize(cells, dim=2), stride))
+        scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
+        return RegionView(maps, corners, scale, self._config)
+
+
+class CropView:
+    """A frame from which every candidate is cropped."""
+
+    def __init__(self, frame: Frame, flow: FlowStack | None, inputs: _Inputs, config: FeatureConfig) -> None:
+        self.bounds = np.array([0, 0, frame.shape[1], frame.shape[0]], dtype=np.float64)
+        self._frame, self._flow, self._inputs, self._config = frame, flow, inputs, config
+
+    def describe(self, boxes: Boxes) -> Descriptors:
+        """Sends every box through the network; see `Descriptors`."""
+        size = (self._config.crop_size, self._config.crop_size)
+        corners = np.round(to_corners(enlarge(boxes, self._config.context))).astype(np.int64)
+        corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
+        identity, layout = [], []
+        for start in range(0, len(boxes), self._config.batch):
+            cuts = [self._inputs.streams(self._frame, self._flow, c, size) for c in corners[start : start + self._config.batch]]
+            rgb = np.stack([rgb for rgb, _ in cuts])
+            flows = [motion for _, motion in cuts if motion is not None]
+            maps = self._inputs.network.maps(rgb, np.stack(flows) if flows else None, (4,))[4]
+            streams = torch.cat([s.float() for s in maps if s is not None], dim=1)
+            identity.append(streams.mean((2, 3)))
+            layout.append(torch.nn.functional.adaptive_avg_pool2d(streams, self._config.bins).flatten(1))
+        if not identity:
+            return self._nothing()
+        return Descriptors(torch.cat(identity), torch.cat(layout))
+
+    def _nothing(self) -> Descriptors:
+        size = 512 * (2 if self._inputs.motion and self._flow is not None else 1)
+        return Descriptors(torch.empty(0, size), torch.empty(0, size * self._config.bins**2))
+
+
+class CropExtractor:
+    """The paper's way: every candidate through the network, warped to a square (its aspect ratio is not kept)."""
+
+    def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
+        self._inputs = _Inputs(network, motion)
+        self._config = config
+
+    def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> CropView:
+        """The frame itself; `around` does not matter."""
+        return CropView(frame, flow, self._inputs, self._config)
+
+    def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> CropView:
+        """The frame itself; `size` does not matter."""
+        return CropView(frame, flow, self._inputs, self._config)
+
+
+def build_extractor(network: SpatiotemporalResNet, config: FeatureConfig, motion: bool, device: torch.device) -> Extractor:
+    """The extractor that the settings name.
+
+    Args:
+        network: in evaluation mode; it is copied, not changed.
+        config: settings.
+        motion: whether the motion stream runs.
+        device: where the network runs.
+    """
+    runner = FeatureNetwork(network, device)
+    return (CropExtractor if config.extractor == "crop" else RegionExtractor)(runner, config, motion)
+

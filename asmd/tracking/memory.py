@@ -1,0 +1,97 @@
+"""The dual memory (paper, 4.1): what the classifier is trained on between frames.
+
+The short memory holds the samples of the last frames; the long one the target's looks over the whole video, and the first
+frame's samples, which a person gave, for ever. Both are bounded.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from asmd.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    """When and on what the classifier is updated.
+
+    Attributes:
+        short_interval: frames between updates from the short memory (delta s).
+        long_interval: frames between updates from the long memory (delta l); on a frame where both fall due, the long one
+            comes second.
+        short_frames: frames whose negatives are kept.
+        long_frames: frames whose positives are kept for the long memory; beyond that a random one gives way, so that
+            what is kept stays a fair sample of the video.
+        long_negatives: "uncertain" keeps the one most uncertain negative of each frame, as printed; "all" trains the long
+            update on the short memory's negatives as well.
+        update_on_failure: also update from the short memory on a frame where the target is not found.
+        initial_share: greatest share of the positives of an update that may come from the first frame.
+    """
+
+    short_interval: int = 15
+    long_interval: int = 50
+    short_frames: int = 20
+    long_frames: int = 100
+    long_negatives: str = "all"
+    update_on_failure: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.short_interval, self.long_interval, self.short_frames, self.long_frames) < 1:
+            raise ConfigError("memory needs intervals and lengths of at least 1 frame")
+        if self.long_negatives not in ("uncertain", "all"):
+            raise ConfigError(f"long_negatives must be uncertain or all, got {self.long_negatives!r}")
+
+
+class Memory:
+    """Samples of the video so far.
+
+    Args:
+        config: settings.
+        positives: (P, D) descriptors of the target on the first frame.
+        negatives: (N, D) descriptors of background on the first frame.
+        rng: the run's generator.
+    """
+
+    def __init__(self, config: MemoryConfig, positives: Tensor, negatives: Tensor, rng: np.random.Generator) -> None:
+        self.config, self._rng = config, rng
+        self._initial = (positives, negatives)
+        self._short: deque[tuple[Tensor, Tensor]] = deque(maxlen=config.short_frames)
+        self._long: list[Tensor] = []
+        self._uncertain: list[Tensor] = []
+        self._seen = 0
+
+    def add(self, positives: Tensor, negatives: Tensor, margins: Tensor) -> None:
+        """Remembers a frame on which the target was found.
+
+        Args:
+            positives: (P, D).
+            negatives: (N, D).
+            margins: (N,) the classifier's log-odds of the negatives.
+        """
+        self._short.append((positives, negatives))
+        self._seen += 1
+        uncertain = negatives[margins.abs().argmin()][None] if len(negatives) else negatives
+        if len(self._long) < self.config.long_frames:
+            self._long.append(positives)
+            self._uncertain.append(uncertain)
+        elif (slot := int(self._rng.integers(self._seen))) < self.config.long_frames:
+            # Reservoir sampling: every frame seen so far is equally likely to be held.
+            self._long[slot], self._uncertain[slot] = positives, uncertain
+
+    def short(self) -> tuple[Tensor, Tensor]:
+        """Positives (P, D) and negatives (N, D) of the last frames, with the first frame's."""
+        positives = [p for p, _ in self._short]
+        negatives = [n for _, n in self._short]
+        return torch.cat([self._initial[0], *positives]), torch.cat([self._initial[1], *negatives])
+
+    def long(self) -> tuple[Tensor, Tensor]:
+        """Positives (P, D) of the whole video and their negatives (N, D), with the first frame's."""
+        negatives = [self._initial[1], *self._uncertain]
+        if self.config.long_negatives == "all":
+            negatives += [n for _, n in self._short]
+        return torch.cat([self._initial[0], *self._long]), torch.cat(negatives)

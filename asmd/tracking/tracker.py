@@ -1,0 +1,360 @@
+"""The tracker: from a frame to a box, a score and a status (paper, 4)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from asmd import checkpoints
+from asmd.boxes import Boxes, clip_to_frame, iou, to_center
+from asmd.errors import BoxError, FrameError, TrackerStateError
+from asmd.flow import FlowStack
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.sequence import Frame
+from asmd.tracking import candidates
+from asmd.tracking.augmentation import augmented
+from asmd.tracking.box_regression import BoxRegressor
+from asmd.tracking.candidates import FrameSize
+from asmd.tracking.classifier import Classifier
+from asmd.tracking.confidence import Confidence
+from asmd.tracking.config import TrackerConfig
+from asmd.tracking.features import Descriptors, View, build_extractor
+from asmd.tracking.memory import Memory
+from asmd.tracking.result import Status, TrackResult
+
+MIN_SIDE = 4.0
+"""A box with a side under this many pixels cannot be tracked."""
+
+VISIBLE_SIDE = 1.0
+"""Least part of a reported box, in pixels, that lies inside the frame."""
+
+ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
+"""Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network, say."""
+
+
+def check_frame(frame: object, size: FrameSize | None = None) -> Frame:
+    """The frame, if it is RGB uint8 (H, W, 3).
+
+    Args:
+        frame: anything.
+        size: (height, width) that it must have.
+
+    Raises:
+        FrameError: if it is not a frame, or not of that size.
+    """
+    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+        what = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
+        raise FrameError(f"a frame must be RGB uint8 of shape (height, width, 3), got {what}")
+    if min(frame.shape[:2]) < 2 * MIN_SIDE:
+        raise FrameError(f"a frame of {frame.shape[1]}x{frame.shape[0]} pixels is too small to track in")
+    if size is not None and frame.shape[:2] != size:
+        raise FrameError(f"the frame's size changed from {size[1]}x{size[0]} to {frame.shape[1]}x{frame.shape[0]}")
+    return frame
+
+
+def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
+    """The box, clipped to the frame, if it can be tracked.
+
+    Args:
+        box: `(x, y, w, h)`.
+        frame_size: (height, width).
+
+    Returns:
+        (4,) float64.
+
+    Raises:
+        BoxError: if it is not four finite numbers, has no area, or its part inside the frame is too small.
+    """
+    try:
+        array = np.asarray(box, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise BoxError(f"a box is four numbers x, y, w, h, got {box!r}") from error
+    if array.shape != (4,):
+        raise BoxError(f"a box is four numbers x, y, w, h, got {len(array)}")
+    text = ",".join(f"{v:g}" for v in array)
+    if not np.isfinite(array).all():
+        raise BoxError(f"the box {text} is not finite")
+    if (array[2:] <= 0).any():
+        raise BoxError(f"the box {text} has no area: width and height must be positive")
+    height, width = frame_size
+    if (array[:2] >= [width, height]).any() or (array[:2] + array[2:] <= 0).any():
+        raise BoxError(f"the box {text} lies outside the frame of {width}x{height} pixels")
+    inside = clip_to_frame(array, frame_size)
+    if (inside[2:] < MIN_SIDE).any():
+        raise BoxError(f"the box {text} is too small: {MIN_SIDE:g} pixels a side inside the frame are the least")
+    return inside
+
+
+class Tracker:
+    """Tracks one object through a video.
+
+    Args:
+        network: in evaluation mode, with its weights.
+        config: settings.
+        motion_trained: whether the motion stream's weights were trained on flow; decides where the settings say "auto".
+        device: where the arithmetic runs.
+        seed: decides every random draw; the same seed gives the same boxes.
+        proposals: a further source of boxes for a lost target.
+        weights_name: what to call the weights.
+
+    Attributes:
+        config: the settings.
+        weights_name: a phrase that says which weights it runs on.
+        missing: names of tensors that the weights lack.
+    """
+
+    def __init__(
+        self,
+        network: SpatiotemporalResNet,
+        config: TrackerConfig | None = None,
+        *,
+        motion_trained: bool = False,
+        device: str = "auto",
+        seed: int = 0,
+        proposals: ProposalSource | None = None,
+        weights_name: str = "given network",
+        missing: tuple[str, ...] = (),
+    ) -> None:
+        self.config = config or TrackerConfig.realtime()
+        self.weights_name, self.missing = weights_name, missing
+        self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        motion = self.config.features.motion
+        self._motion = motion_trained if motion == "auto" else motion == "on"
+        self._extractor = build_extractor(network, self.config.features, self._motion, self._device)
+        self._flow = FlowStack(self.config.flow) if self._motion or self.config.search.flow_shift else None
+        self._seed = seed
+        self._proposals = proposals
+        self._size: FrameSize | None = None
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        weights: str | Path | None = None,
+        *,
+        preset: str | TrackerConfig = "realtime",
+        device: str = "auto",
+        seed: int = 0,
+        proposals: ProposalSource | None = None,
+    ) -> Tracker:
+        """A tracker on weights from a file or from the package.
+
+        Args:
+            weights: a packaged name, a safetensors file, or None for the best that are at hand.
+            preset: "paper", "accurate", "realtime", or settings of your own.
+            device: "auto", "cpu", "cuda", ...
+            seed: decides every random draw.
+            proposals: a further source of boxes for a lost target.
+
+        Raises:
+            WeightsError: if there are none, or they do not fit.
+            ConfigError: if there is no such preset.
+        """
+        config = preset if isinstance(preset, TrackerConfig) else TrackerConfig.preset(preset)
+        loaded = checkpoints.load(weights)
+        network, missing = checkpoints.build_network(loaded)
+        return cls(
+            network,
+            config,
+            motion_trained=loaded.motion_trained,
+            device=device,
+            seed=seed,
+            proposals=proposals,
+            weights_name=loaded.name,
+            missing=tuple(missing),
+        )
+
+    def init(self, frame: Frame, box: ArrayLike) -> TrackResult:
+        """Starts on a frame; forgets whatever was tracked before.
+
+        Args:
+            frame: RGB uint8 (H, W, 3).
+            box: the target, `(x, y, w, h)` in pixels.
+
+        Returns:
+            The box as it was given (clipped to the frame), score 1.
+
+        Raises:
+            FrameError: if the frame is not RGB uint8.
+            BoxError: if the box cannot be tracked.
+        """
+        started = time.perf_counter()
+        frame = check_frame(frame)
+        self._size = (frame.shape[0], frame.shape[1])
+        self._box = check_box(box, self._size)
+        self._rng = np.random.default_rng(self._seed)
+        # Small targets may shrink below MDNet's 10 px.
+        self._min_side = float(min(10.0, self._box[2:].min() / 2))
+        self._shift = self.config.search.shift
+        self._confidence = Confidence(self.config.confidence)
+        self._index = 0
+        self._velocity = np.zeros(2)
+        if self._flow is not None:
+            self._flow.reset()
+            self._flow.push(frame)
+        self._learn_first_frame(frame)
+        return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
+
+    def update(self, frame: Frame) -> TrackResult:
+        """Finds the target in the next frame.
+
+        Args:
+            frame: RGB uint8 (H, W, 3), of the size of the first.
+
+        Returns:
+            Box, score and status.
+
+        Raises:
+            TrackerStateError: if `init` has not been called.
+            FrameError: if the frame is not RGB uint8 or its size has changed.
+        """
+        if self._size is None:
+            raise TrackerStateError("update was called before init: give the first frame and box to init")
+        started = time.perf_counter()
+        frame = check_frame(frame, self._size)
+        self._index += 1
+        if self._flow is not None:
+            self._flow.push(frame)
+        expected = self._expected()
+        view = self._extractor.look(frame, self._flow, expected)
+        raw, margin, reported = self._search(view, expected)
+        if self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0:
+            found = self._redetect(frame, margin)
+            if found is not None:
+                view, raw, margin, reported = found
+        score = float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
+        status = self._confidence.update(score)
+        success = margin > 0
+        if success:
+            follow = self.config.search.follow
+            self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
+            self._shift = self.config.search.shift
+            self._remember(view)
+        else:
+            search = self.config.search
+            self._shift = max(self._shift, min(search.max_shift, self._shift * search.growth))
+        self._learn(success)
+        box = clip_to_frame(reported if success else self._box, self._size, VISIBLE_SIDE)
+        return TrackResult(self._index, box, score, status, time.perf_counter() - started)
+
+    def _expected(self) -> Boxes:
+        """Where the target should be before the frame has been searched."""
+        if not self.config.search.flow_shift or self._flow is None:
+            return self._box
+        assert self._size is not None
+        x, y, w, h = self._box * self._flow.scale
+        inside = self._flow.latest()[
+            max(0, int(y + h / 4)) : max(1, int(np.ceil(y + 3 * h / 4))), max(0, int(x + w / 4)) : max(1, int(np.ceil(x + 3 * w / 4)))
+        ]
+        if inside.size == 0:
+            return self._box
+        shift = np.median(inside.reshape(-1, 2), axis=0)
+        return candidates.limit(self._box + np.concatenate([shift, [0, 0]]), self._size, self._min_side)
+
+    def _search(self, view: View, expected: Boxes) -> tuple[Boxes, float, Boxes]:
+        """Best box, its log-odds, and that box regressed, among candidates about where the target is expected."""
+        assert self._size is not None
+        search = self.config.search
+        boxes = candidates.gaussian(expected, search.candidates, self._shift, search.scale, self._rng)
+        boxes = candidates.limit(boxes, self._size, self._min_side)
+        prior = None
+        if search.prior:
+            shifts = (to_center(boxes)[:, :2] - to_center(expected)[:2]) / expected[2:].mean()
+            prior = -search.prior * (shifts**2).sum(axis=1)
+        return self._best(view, boxes, prior)
+
+    def _best(
+        self, view: View, boxes: Boxes, prior: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
+    ) -> tuple[Boxes, float, Boxes]:
+        described = view.describe(boxes)
+        margins = self._classifier.margins(described.identity).double().cpu().numpy()
+        ranked = np.argsort(-(margins if prior is None else margins + prior), kind="stable")
+        top = ranked[: self.config.search.best]
+        raw, margin = boxes[top].mean(axis=0), float(margins[top].mean())
+        reported = raw
+        if margin > 0 and self.config.regression.enabled:
+            good = ranked[:5][margins[ranked[:5]] > 0]
+            reported = self._regressor.predict(described.layout[torch.from_numpy(good)], boxes[good]).mean(axis=0)
+        return raw, margin, reported
+
+    def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
+        """Looks for the lost target in the whole frame; None unless something convincing is there."""
+        assert self._size is not None
+        config = self.config.redetection
+        if not config.enabled and self._proposals is None:
+            return None
+        boxes = np.empty((0, 4))
+        if config.enabled:
+            boxes = candidates.grid(self._box, self._size, config.step, config.sizes)
+            if len(boxes) > config.most:
+                boxes = boxes[np.sort(self._rng.choice(len(boxes), config.most, replace=False))]
+        if self._proposals is not None:
+            boxes = np.concatenate([boxes, np.asarray(self._proposals(frame, self._box, self._rng)).reshape(-1, 4)])
+        if len(boxes) == 0:
+            return None
+        view = self._extractor.look_everywhere(frame, self._flow, self._box)
+        coarse, _, _ = self._best(view, candidates.limit(boxes, self._size, self._min_side))
+        # A second, closer look, as on any other frame.
+        near = self._extractor.look(frame, self._flow, coarse)
+        raw, found, reported = self._search(near, coarse)
+        sure = np.log(config.threshold / (1 - config.threshold))
+        return (near, raw, found, reported) if found > max(margin, sure) else None
+
+    def _learn_first_frame(self, frame: Frame) -> None:
+        assert self._size is not None
+        config, sampling, target = self.config, self.config.sampling, self._box
+        near = self._extractor.look(frame, self._flow, target)
+        draw = self._samples
+        positives = [near.describe(draw(sampling.initial_positives)).identity]
+        negatives = [near.describe(draw(sampling.initial_near)).identity]
+        kept = near.describe(draw(sampling.memory_negatives)).identity
+        if sampling.initial_whole:
+            whole = candidates.whole_frame(target, self._size, 2 * sampling.initial_whole, self._rng)
+            whole = whole[iou(whole, target) <= sampling.initial_near.max_iou][: sampling.initial_whole]
+            negatives.append(self._extractor.look_everywhere(frame, self._flow, target).describe(whole).identity)
+        for changed, box, flow in augmented(frame, target, self._flow, sampling.augmentations, self._rng):
+            view = self._extractor.look(changed, flow, box)
+            moved = np.concatenate([box[:2] - target[:2], [0, 0]])
+            positives.append(view.describe(draw(sampling.update_positives) + moved).identity)
+            negatives.append(view.describe(draw(sampling.update_negatives) + moved).identity)
+        if config.regression.enabled:
+            self._fit_regression(near)
+        all_positives, all_negatives = torch.cat(positives), torch.cat([*negatives, kept])
+        self._classifier = Classifier(all_positives.shape[1], config.classifier, config.mining, self._rng, self._device)
+        if config.classifier.standardise:
+            self._classifier.standardise(torch.cat([all_positives, all_negatives]))
+        self._classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
+        self._memory = Memory(config.memory, all_positives, kept, self._rng)
+
+    def _samples(self, config: candidates.SampleConfig) -> Boxes:
+        assert self._size is not None
+        return candidates.samples(self._box, self._size, config, self._rng, self._min_side)
+
+    def _fit_regression(self, view: View) -> None:
+        settings = self.config.regression
+        wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
+        boxes = self._samples(wanted)
+        self._regressor = BoxRegressor(settings)
+        self._regressor.fit(view.describe(boxes).layout, boxes, self._box)
+
+    def _remember(self, view: View) -> None:
+        sampling = self.config.sampling
+        positives = view.describe(self._samples(sampling.update_positives)).identity
+        negatives = view.describe(self._samples(sampling.update_negatives)).identity
+        self._memory.add(positives, negatives, self._classifier.margins(negatives))
+
+    def _learn(self, success: bool) -> None:
+        memory, classifier = self.config.memory, self.config.classifier
+        short = self._index % memory.short_interval == 0
+        if short or (not success and memory.update_on_failure):
+            self._classifier.train(*self._memory.short(), classifier.update_steps, classifier.update_rate)
+        if self._index % memory.long_interval == 0:
+            self._classifier.train(*self._memory.long(), classifier.update_steps, classifier.update_rate)
+
+
+__all__ = ["Descriptors", "ProposalSource", "Tracker"]
