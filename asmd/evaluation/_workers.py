@@ -18,8 +18,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
 from typing import Generic, TypeVar
 
@@ -99,23 +99,23 @@ def run_in_processes(
 
 
 class _Worker:
-    """One process, begun when it gets its first job."""
+    """One process, begun when it gets its first job.
+
+    It holds the reading end of a pipe on which nothing is ever sent. When the writing end closes, be it by `stop` or
+    because this process was killed and can stop nobody any more, the worker ends at once, whatever it is at.
+    """
 
     def __init__(self, threads: int) -> None:
         context = multiprocessing.get_context("spawn")  # fork would copy the locks of torch's and OpenCV's threads
-        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(threads,))
-        self._pid: Future[int] | None = None
+        reader, self._lifeline = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(reader, threads))
 
     def submit(self, function: Callable[[Job], Value], job: Job) -> Future[Value | Failure]:
-        if self._pid is None:
-            self._pid = self._pool.submit(os.getpid)
         return self._pool.submit(guarded, function, job)
 
     def stop(self) -> None:
-        """End the process now, whatever it is at."""
-        if self._pid is not None:
-            with suppress(Exception):  # it never came up, or is gone already
-                os.kill(self._pid.result(timeout=0), signal.SIGTERM)
+        """End the process."""
+        self._lifeline.close()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -126,25 +126,27 @@ class _Busy(Generic[Job]):
     attempt: int
 
 
-def _begin(threads: int) -> None:
+def _begin(lifeline: Connection, threads: int) -> None:
     """Make a new process a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides what it means
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     limit_threads(threads)
 
 
-def _end_with(sentinel: int) -> None:
-    """A parent that is killed cannot stop its workers: each looks out for that itself."""
-    wait_for_any([sentinel])
+def _end_with(lifeline: Connection) -> None:
+    wait_for_any([lifeline])
     os._exit(1)
+
+
+def available_cores() -> int:
+    """Processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def limit_threads(threads: int) -> None:
     """Let numeric libraries compute with this many threads, whether they are loaded already or will be."""
     import cv2
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)

@@ -146,12 +146,13 @@ def _nanotrack(weights: str | Path | None) -> OpenCVTracker:
     for path in paths:
         if not path.is_file():
             raise WeightsError(f"nanotrack: there is no {path}")
-    params = cv2.TrackerNano_Params()
+    nano: Any = cv2  # whose type stubs lack the names used here
+    params = nano.TrackerNano_Params()
     params.backbone, params.neckhead = map(str, paths)
     try:
-        cv2.TrackerNano_create(params)
+        nano.TrackerNano_create(params)
     except cv2.error as error:
         raise WeightsError(f"nanotrack: OpenCV cannot read the networks in {weights}: {error.err}") from error
     return OpenCVTracker(
-        lambda: cv2.TrackerNano_create(params), whole_pixels=True, score=lambda tracker: tracker.getTrackingScore()
+        lambda: nano.TrackerNano_create(params), whole_pixels=True, score=lambda tracker: tracker.getTrackingScore()
     )

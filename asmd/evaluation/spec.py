@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from asmd.errors import ConfigError
 from asmd.evaluation.peers import PEERS, peer
@@ -38,7 +38,7 @@ class TrackerSpec:
     weights: str | None = None
     device: str = "auto"
     label: str = ""
-    source: object = field(default=None, repr=False, compare=False)
+    source: object = field(default=None, repr=False, hash=False)
 
     @property
     def name(self) -> str:
@@ -77,8 +77,8 @@ class TrackerSpec:
     def _build_asmd(self, seed: int) -> TrackerLike:
         from asmd.tracking.tracker import Tracker  # torch takes seconds to import, and the peers need none of it
 
-        settings = {} if self.preset is None else {"preset": self.preset}
-        return cast(TrackerLike, Tracker.from_pretrained(self.weights, device=self.device, seed=seed, **settings))
+        settings: dict[str, Any] = {} if self.preset is None else {"preset": self.preset}
+        return Tracker.from_pretrained(self.weights, device=self.device, seed=seed, **settings)
 
     def _refuse(self, **settings: str | None) -> None:
         for name, value in settings.items():
