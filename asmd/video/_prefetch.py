@@ -62,7 +62,8 @@ class _Ahead(Generic[T]):
     def stop(self) -> None:
         self._stopped.set()
         self._drop_one()
-        self._thread.join()
+        # A live source may sit in a read that only its network timeout ends; the thread is a daemon and is left to it.
+        self._thread.join(timeout=2.0)
 
 
 @contextmanager
