@@ -80,7 +80,9 @@ def iou(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     sides = np.where(np.isnan(sides), sides, np.maximum(sides, 0.0))
     inter = sides[..., 0] * sides[..., 1]
     union = area(a) + area(b) - inter
-    return np.asarray(np.divide(inter, union, out=np.zeros_like(inter * union), where=union != 0))
+    ratio = np.divide(inter, union, out=np.zeros_like(inter * union), where=union != 0)
+    # Rounding can leave a box with itself a hair above 1, which a strict threshold of 1 would let through.
+    return np.asarray(np.minimum(ratio, 1.0))
 
 
 def iou_matrix(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
