@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -12,6 +13,9 @@ from asmd.evaluation._workers import ATTEMPTS, Failure, available_cores, guarded
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
+
+PATIENCE = 10.0
+"""Seconds to wait for the head of a cluster to answer at all."""
 
 LOCAL = "local"
 """The address that stands for a cluster of this machine alone, begun for the run and ended with it."""
@@ -61,6 +65,7 @@ def run_on_ray(
 
 
 def _connect(ray: Any, address: str, workers: int | None, threads: int) -> None:
+    _check_reachable(address)
     path = os.pathsep.join(entry for entry in sys.path if entry)
     settings: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
     if address == LOCAL:
@@ -71,6 +76,17 @@ def _connect(ray: Any, address: str, workers: int | None, threads: int) -> None:
         ray.init(address=address, **settings)
     except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
         raise ConfigError(f"--cluster {address}: {' '.join(str(error).split())}") from error
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries an address at which nobody listens for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(f"--cluster {address}: no cluster there ({error})") from error
 
 
 def _perform(function: Callable[[Job], Value], job: Job, threads: int) -> Value | Failure:

@@ -171,6 +171,8 @@ def evaluate(
     for stage in (range(1, first + 1), range(first + 1, repeats + 1)):
         more = [s for s in sequences if stage.start == 1 or _wants_more(how, folder, spec, s, failures)]
         passes = [Job(how, spec, sequence, repeat, seed) for repeat in stage for sequence in more]
+        if not passes:
+            continue
         pending = [job for job in passes if not how.has(folder, spec.name, job.sequence, job.repeat)]
         if pending:
             _check_footage({job.sequence.name: job.sequence for job in pending}.values())
