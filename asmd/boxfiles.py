@@ -1,8 +1,8 @@
 """The track of one object as a file: plain boxes, a table, or JSON.
 
-The ending of the name decides: `.txt` has one `x,y,w,h` a frame, the first included, and a row of `nan` for a frame that
-was skipped as damaged, so that row and frame stay together; `.csv` has the columns frame, x, y, w, h, score, status and
-seconds; `.json` has the same rows as objects under `"frames"`, beside whatever is to be known of the run.
+The ending of the name decides: `.txt` has one `x,y,w,h` a frame, the first included, and a row of `nan` for a frame
+that was skipped as damaged, so that row and frame stay together; `.csv` has the columns frame, x, y, w, h, score,
+status and seconds; `.json` has the same rows as objects under `"frames"`, beside whatever is to be known of the run.
 """
 
 from __future__ import annotations

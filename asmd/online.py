@@ -21,9 +21,13 @@ if TYPE_CHECKING:
 class OnlineTracker(Protocol):
     """A tracker that says how sure it is: `asmd.Tracker`, or anything with its `init` and `update`."""
 
-    def init(self, frame: Frame, box: ArrayLike) -> TrackResult: ...
+    def init(self, frame: Frame, box: ArrayLike) -> TrackResult:
+        """Start on a frame."""
+        ...
 
-    def update(self, frame: Frame) -> TrackResult: ...
+    def update(self, frame: Frame) -> TrackResult:
+        """Find the object in the next frame."""
+        ...
 
 
 def track(

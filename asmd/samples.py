@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from asmd.boxes import Boxes
@@ -52,28 +53,28 @@ def cyclist() -> Sample:
 
 
 def drawn_clip(count: int = 12, size: tuple[int, int] = (180, 240), seed: int = 0) -> tuple[list[Frame], Boxes]:
-    """A textured square that moves over a textured ground.
+    """A chequered square that goes back and forth, about 3 px a frame, over a soft ground.
 
     Args:
         count: number of frames.
         size: (height, width) of the frames; 96 or more each.
-        seed: decides the textures.
+        seed: decides the colours.
 
     Returns:
         The frames, and (count, 4) boxes of the square.
     """
     height, width = size
-    rng = np.random.default_rng(seed)
-    ground = np.kron(rng.integers(40, 140, (height // 8 + 1, width // 8 + 1, 3)), np.ones((8, 8, 1)))[:height, :width]
     side = 40
-    square = np.kron(rng.integers(0, 256, (5, 5, 3)), np.ones((8, 8, 1)))
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(60, 140, (4, 4, 3), dtype=np.uint8)
+    ground = np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    square = np.kron(rng.integers(0, 256, (4, 4, 3)), np.ones((side // 4, side // 4, 1))).astype(np.uint8)
+    t = np.arange(count)
+    xs = np.round((width - side) * (0.5 - 0.25 * np.cos(t * 12 / (width - side))))
+    ys = np.round((height - side) * (0.5 + 0.15 * np.sin(t / 5)))
     frames: list[Frame] = []
-    boxes = np.empty((count, 4))
-    for i in range(count):
-        x = round((width - side) * (0.25 + 0.5 * i / max(1, count - 1)))
-        y = round((height - side) * (0.4 + 0.2 * np.sin(i / 3)))
+    for x, y in zip(xs.astype(int), ys.astype(int), strict=True):
         frame = ground.copy()
         frame[y : y + side, x : x + side] = square
-        frames.append(frame.astype(np.uint8))
-        boxes[i] = x, y, side, side
-    return frames, boxes
+        frames.append(frame)
+    return frames, np.stack([xs, ys, np.full(count, side), np.full(count, side)], axis=1)

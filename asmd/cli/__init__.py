@@ -40,6 +40,7 @@ from types import ModuleType
 COMMANDS: dict[str, str] = {
     "demo": "Track an object through the sample clip; writes an annotated video and boxes.",
     "track": "Track one object through a video, images, a camera or a stream.",
+    "data": "List the data sets that can be read, and check whether one is all there.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""
@@ -122,14 +123,20 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 def _call(module: ModuleType, program: str, arguments: list[str]) -> int:
     import tyro
 
-    options = tyro.cli(module.Options, prog=program, args=arguments)
+    options = tyro.cli(module.Options, prog=program, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
     status: int = module.run(options)
     return status
 
 
+class _ToStderr(logging.Handler):
+    """Writes to whatever `sys.stderr` is at that moment: under a progress bar, what keeps lines clear of the bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def _warnings_to_stderr(program: str) -> logging.Handler:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setLevel(logging.WARNING)
+    handler = _ToStderr(logging.WARNING)
     handler.setFormatter(logging.Formatter(f"{program}: warning: %(message)s"))
     logging.getLogger("asmd").addHandler(handler)
     return handler

@@ -42,7 +42,7 @@ class Pen:
     def for_frame(cls, height: int, width: int) -> Pen:
         """The pen for a frame of this size."""
         side = (height * width) ** 0.5
-        return cls(line=max(2, round(side / 320)), text=max(8, round(side / 55)))
+        return cls(line=max(2, round(side / 320)), text=max(9, round(side / 48)))
 
 
 class Annotator:
