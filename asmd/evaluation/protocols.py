@@ -164,6 +164,7 @@ _LASOT = replace(
     long="cut",
     repeats_previous=True,
     truth_needs="positive",
+    origin=1,
     leaves_out=frozenset({"absent"}),
     skips_zero_sequences=True,
 )

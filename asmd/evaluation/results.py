@@ -12,12 +12,10 @@ tracker gave no box for that frame. Files of other tools are read as well: comma
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import re
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +26,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from asmd.boxes import Boxes, as_boxes
 from asmd.errors import OutputError, ResultsError
+from asmd.files import replacing
 from asmd.tracking.result import Status, TrackResult
 
 _COLUMNS = ("frame", "seconds", "score", "status")
 _SEPARATOR = re.compile(r"\s*[,;\t ]\s*")
-_STATUSES = frozenset(s.value for s in Status)
+_STATUSES = frozenset({"", *(s.value for s in Status)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +126,7 @@ class ResultsFolder:
     def sequences(self, tracker: str, repeat: int = 1) -> list[str]:
         """Names of the finished sequences of one repeat, sorted."""
         folder = self.folder(tracker, repeat)
-        flat = {p.stem for p in folder.glob("*.txt")}
+        flat = {p.stem for p in folder.glob("*.txt") if not p.name.startswith(".")}  # a dot: not finished
         nested = {p.parent.name for p in self.folder(tracker).glob(f"*/*_{repeat:03d}.txt") if _is_nested(p)}
         return sorted(flat | nested)
 
@@ -244,22 +243,17 @@ def read_boxes(path: str | Path) -> Boxes:
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename; makes the folder.
+    """Write a file whole or not at all; makes its folder.
 
     Raises:
         OutputError: if that fails; nothing is left behind.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("xb") as stream:
-            stream.write(data)
-        temporary.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise OutputError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise OutputError(f"{path}: cannot be written ({error.strerror})") from error
+    with replacing(path) as temporary:
+        temporary.write_bytes(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 def _is_nested(path: Path) -> bool:
@@ -300,22 +294,27 @@ def _float(path: Path, row: int, text: str) -> float:
 
 
 def _read_details(path: Path, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
-    table = list(csv.reader(_lines(path)))
-    if tuple(table[0]) != _COLUMNS:
+    header, *lines = _lines(path)
+    if header.strip() != ",".join(_COLUMNS):
         raise ResultsError(f"{path}: row 1: the columns are not {','.join(_COLUMNS)}")
-    if len(table) - 1 != rows:
-        raise ResultsError(f"{path}: {len(table) - 1} rows for {rows} boxes")
-    seconds, scores = np.full(rows, np.nan), np.full(rows, np.nan)
-    for number, fields in enumerate(table[1:], 2):
+    if len(lines) != rows:
+        raise ResultsError(f"{path}: {len(lines)} rows for {rows} boxes")
+    table = [line.strip().split(",") for line in lines]
+    for number, fields in enumerate(table, 2):
         if len(fields) != len(_COLUMNS):
             raise ResultsError(f"{path}: row {number}: {len(fields)} values where {len(_COLUMNS)} are needed")
-        if fields[1]:
-            seconds[number - 2] = _float(path, number, fields[1])
-        if fields[2]:
-            scores[number - 2] = _float(path, number, fields[2])
-        if fields[3] and fields[3] not in _STATUSES:
+        if fields[3] not in _STATUSES:
             raise ResultsError(f"{path}: row {number}: {fields[3]!r} is not a status")
-    return seconds, scores, tuple(fields[3] for fields in table[1:])
+    _, seconds, scores, status = zip(*table, strict=True)
+    return _column(path, seconds), _column(path, scores), status
+
+
+def _column(path: Path, texts: tuple[str, ...]) -> NDArray[np.float64]:
+    """A column of the details; NaN where a field is empty."""
+    try:
+        return np.array([text or "nan" for text in texts], dtype=np.float64)
+    except ValueError:  # slower, but it finds the row
+        return np.array([_float(path, number, text or "nan") for number, text in enumerate(texts, 2)])
 
 
 def _read_times(path: Path, repeat: int, rows: int) -> NDArray[np.float64]:

@@ -154,7 +154,7 @@ def test_no_results_is_an_error(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "target").mkdir()  # a folder cannot be replaced by a file
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="target is a folder"):
         write_atomic(tmp_path / "target", "text")
     assert [p.name for p in tmp_path.iterdir()] == ["target"]
 
