@@ -53,8 +53,8 @@ class CheckReport:
 
     def lines(self) -> list[str]:
         """The report for people, a line a finding."""
-        sequences = _against(self.found, self.expected, "sequences")
-        frames = _against(self.frames, self.expected_frames, "frames")
+        sequences = _against(self.found, self.expected, "sequence")
+        frames = _against(self.frames, self.expected_frames, "frame")
         verdict = "no problem" if self.ok else f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}"
         head = [f"{self.name} in {self.root}: {sequences}, {frames}, {verdict}", *self.notes]
         return [*head, *map(str, self.problems)]
@@ -126,4 +126,5 @@ def _faults(sequence: Sequence, length: int | None, decode: bool) -> Iterable[st
 
 
 def _against(found: int, expected: int | None, what: str) -> str:
-    return f"{found} {what}" if expected is None else f"{found} of {expected} {what}"
+    amount = f"{found}" if expected is None else f"{found} of {expected}"
+    return f"{amount} {what}" + "s" * ((found if expected is None else expected) != 1)
