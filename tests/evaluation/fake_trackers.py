@@ -31,7 +31,7 @@ class Drawing(Still):
         self.random = np.random.default_rng(seed)
 
     def update(self, frame):
-        shift = [self.random.normal(), random.random(), np.random.rand(), 0.0]
+        shift = [self.random.normal(), random.random(), np.random.rand(), 0.0]  # noqa: NPY002 (on purpose)
         return TrackResult(0, self.box + shift, 0.75, Status.UNCERTAIN)
 
 

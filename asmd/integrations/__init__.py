@@ -1,0 +1,1 @@
+"""Bridges to other toolkits and formats; each needs a package that `asmd` itself does not."""
