@@ -41,6 +41,8 @@ COMMANDS: dict[str, str] = {
     "demo": "Track an object through the sample clip; writes an annotated video and boxes.",
     "track": "Track one object through a video, images, a camera or a stream.",
     "data": "List the data sets that can be read, and check whether one is all there.",
+    "evaluate": "Run a tracker over a data set; resumes where it stopped.",
+    "vot": "Make a tracker known to the VOT toolkit.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""

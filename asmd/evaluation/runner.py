@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from asmd.boxes import is_valid
+from asmd.datasets import Dataset, check
 from asmd.errors import AsmdError, ConfigError, DatasetError
 from asmd.evaluation import provenance
 from asmd.evaluation._cluster import run_on_ray
@@ -136,7 +137,7 @@ def evaluate(
     Args:
         tracker: a name (`asmd`, an OpenCV peer, `module:Class`), a `TrackerSpec`, a class or function that makes a
             tracker, or a tracker.
-        dataset: the sequences.
+        dataset: the sequences; a `Dataset` must be complete (`Dataset.select` names what of it is wanted).
         results: folder for raw results, in a subfolder named after the tracker; where None a temporary one that is
             gone with the returned run.
         experiment: how to run; one pass where None.
@@ -153,12 +154,14 @@ def evaluate(
     Raises:
         ConfigError: if the tracker cannot be built, a number makes no sense, or `results` holds results of this name
             that were made with other settings.
-        DatasetError: if a sequence has too few frames or cannot be started; before anything is run.
+        DatasetError: if a sequence is missing, has too few frames or cannot be started; before anything is run.
         ResultsError: if `results` holds something else under these names.
     """
     for name, value in (("repeats", repeats), ("workers", workers), ("threads", threads)):
         if value is not None and value < 1:
             raise ConfigError(f"{name} is {value}; there must be at least 1")
+    if isinstance(dataset, Dataset):
+        check(dataset).raise_for_problems()
     how, spec, sequences = experiment or OnePass(), as_spec(tracker), tuple(dataset)
     repeats = repeats or how.repeats
     temporary = tempfile.TemporaryDirectory(prefix="asmd-") if results is None else None

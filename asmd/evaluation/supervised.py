@@ -159,7 +159,7 @@ def path_of(folder: ResultsFolder, tracker: str, sequence: str, repeat: int) -> 
 
 def trackers(folder: ResultsFolder) -> list[str]:
     """Names of the trackers that have supervised results, sorted."""
-    return sorted({path.parent.name for path in folder.root.glob(f"*/{FOLDER}") if any(path.glob("*/*_001.txt"))})
+    return sorted({path.parent.name for path in folder.root.glob(f"*/{FOLDER}") if any(path.glob("*/[!.]*_001.txt"))})
 
 
 def read(folder: ResultsFolder, tracker: str, sequence: str) -> list[Trajectory]:

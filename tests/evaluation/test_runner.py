@@ -23,11 +23,11 @@ FOUR = [blank_sequence(name, frames=3 + i) for i, name in enumerate("abcd")]
 
 
 def _files(folder: Path) -> dict[str, str]:
-    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("*.txt"))}
+    return {str(p.relative_to(folder)): p.read_text() for p in sorted(folder.rglob("[!.]*.txt"))}
 
 
 def _stamps(folder: Path) -> dict[str, int]:
-    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.rglob("*.txt"))}
+    return {str(p.relative_to(folder)): p.stat().st_mtime_ns for p in sorted(folder.rglob("[!.]*.txt"))}
 
 
 def test_one_file_a_sequence_with_times_scores_and_provenance(tmp_path):
