@@ -18,7 +18,7 @@ from typing import Any
 
 from asmd.datasets.checks import CheckReport, Problem, check
 from asmd.datasets.dataset import Dataset
-from asmd.errors import ConfigError
+from asmd.errors import ConfigError, DatasetError
 
 __all__ = ["DATASETS", "CheckReport", "Dataset", "Problem", "check", "load"]
 
@@ -80,7 +80,10 @@ def load(name: str, root: str | Path, **options: Any) -> Dataset:
         if option in known.fixed or option not in allowed:
             rest = [p for p in allowed if p != "root" and p not in known.fixed]
             raise ConfigError(f"data set {base} has no option {option!r}; it has {', '.join(rest)}")
-    dataset: Dataset = module.load(Path(root), **known.fixed, **options)
+    root = Path(root)
+    if not root.is_dir():
+        raise DatasetError(f"{root} is {'no folder' if root.exists() else 'missing'}")
+    dataset: Dataset = module.load(root, **known.fixed, **options)
     return dataset
 
 

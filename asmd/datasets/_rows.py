@@ -83,6 +83,17 @@ def _check_finite(path: Path, rows: NDArray[np.float64], nan_rows: bool) -> None
         raise DatasetError(f"{path}: row {row + 1}: {value} where a number is expected")
 
 
+def listed_names(folder: Path) -> list[str]:
+    """Names in `list.txt`; where there is none, of the folders that hold a `groundtruth.txt`.
+
+    Raises:
+        DatasetError: if the list is empty or unreadable.
+    """
+    if (folder / "list.txt").is_file():
+        return [line.strip() for line in read_lines(folder / "list.txt") if line.strip()]
+    return sorted(p.parent.name for p in folder.glob("*/groundtruth.txt"))
+
+
 def read_flags(path: Path, count: int | None = None) -> NDArray[np.int64]:
     """Whole numbers, one a row or all in one row (LaSOT).
 

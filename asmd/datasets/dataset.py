@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeAlias
 
-from asmd.errors import DatasetError
+from asmd.errors import ConfigError, DatasetError
 from asmd.sequence import Sequence
 
 Reader: TypeAlias = Callable[[], Sequence]
@@ -98,15 +99,45 @@ class Dataset:
         return f"{self.name} has no sequence {name!r}{hint}"
 
 
-def existing_folder(root: Path) -> Path:
-    """The folder itself.
+def gather(
+    name: str,
+    root: Path,
+    files: Mapping[str, Path],
+    read: Callable[[str, Path], Sequence],
+    *,
+    layout: str,
+    lengths: Mapping[str, int] | None = None,
+    expected: int | None = None,
+    origin: int = 0,
+) -> Dataset:
+    """The data set whose sequences have an annotation file each; those whose file does not exist are missing.
+
+    Args:
+        name: of the data set.
+        root: its folder.
+        files: the annotation file of each sequence.
+        read: called with a sequence's name and file.
+        layout: what the folder should look like, for the error.
+        lengths: see `Dataset`.
+        expected: see `Dataset`; the number of files where not given.
+        origin: see `Dataset`.
 
     Raises:
-        DatasetError: if there is none.
+        DatasetError: if none of the files exists.
     """
-    if not root.is_dir():
-        raise DatasetError(f"{root} is {'no folder' if root.exists() else 'missing'}")
-    return root
+    there = {n: path.is_file() for n, path in files.items()}
+    return some(
+        Dataset(
+            name=name,
+            root=root,
+            readers={n: partial(read, n, path) for n, path in files.items() if there[n]},
+            missing={n: path for n, path in files.items() if not there[n]},
+            lengths=lengths or {},
+            expected=len(files) if expected is None else expected,
+            origin=origin,
+        ),
+        layout,
+    )
 
 
 def some(dataset: Dataset, layout: str) -> Dataset:
@@ -118,3 +149,14 @@ def some(dataset: Dataset, layout: str) -> Dataset:
     if not dataset.readers:
         raise DatasetError(f"{dataset.root} holds no sequence of {dataset.name}; expected is {layout}")
     return dataset
+
+
+def check_subset(benchmark: str, subset: str, known: Iterable[str]) -> None:
+    """Do nothing if a subset is known.
+
+    Raises:
+        ConfigError: if it is not.
+    """
+    known = list(known)
+    if subset not in known:
+        raise ConfigError(f"{benchmark} has no subset {subset!r}; it has {', '.join(known)}")

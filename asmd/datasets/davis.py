@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from asmd.boxes import Boxes
 from asmd.datasets._images import every_image, numbered_images, pick
 from asmd.datasets._rows import read_lines
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets.dataset import Dataset, some
 from asmd.errors import ConfigError, DatasetError
 from asmd.sequence import Sequence
 
@@ -43,7 +43,6 @@ def load(
         DatasetError: if there is no object at all, or a first mask is damaged.
         ConfigError: if there is no such image set.
     """
-    existing_folder(root)
     masks = root / "Annotations" / resolution
     readers = {}
     missing = {}

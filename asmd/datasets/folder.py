@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from asmd.datasets._rows import read_rows
-from asmd.datasets.dataset import Dataset, Reader, existing_folder, some
+from asmd.datasets.dataset import Dataset, Reader, some
 from asmd.datasets.mot import VIDEO_SUFFIXES, TrackFilter, is_tracks, read_track, tracks
 from asmd.errors import DatasetError
 from asmd.sequence import FrameSource, Sequence
@@ -59,7 +59,6 @@ def load(root: Path, *, frames: bool = True, unlabeled: bool = False, min_boxes:
         DatasetError: if there is no clip, `index.json` or a file of tracks is malformed, or no clip has a text file and
             `unlabeled` is off.
     """
-    existing_folder(root)
     clips = _clips(root)
     names = _names(root, clips)
     index = _Index.near(root)

@@ -16,10 +16,9 @@ from pathlib import Path
 
 from asmd.datasets._facts import numbers
 from asmd.datasets._images import every_image
-from asmd.datasets._rows import read_flags, read_lines, read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets._rows import listed_names, read_flags, read_lines, read_rows
+from asmd.datasets.dataset import Dataset, check_subset, gather
 from asmd.datasets.trackingnet import first_box_only
-from asmd.errors import ConfigError
 from asmd.sequence import Sequence
 
 SIZES = {"train": 9335, "val": 180, "test": 180, "train-fit": 7934, "train-held": 1401}
@@ -50,9 +49,7 @@ def load(
         DatasetError: if there is no sequence at all.
         ConfigError: for another subset.
     """
-    if subset not in SIZES:
-        raise ConfigError(f"got10k has no subset {subset!r}; it has {', '.join(SIZES)}")
-    existing_folder(root)
+    check_subset("got10k", subset, SIZES)
     part = subset.partition("-")[0]
     folder = root / part if (root / part).is_dir() or not (root / "list.txt").is_file() else root
     left_out: set[int] = set()
@@ -61,26 +58,15 @@ def load(
         left_out |= MISALIGNED if without_misaligned else frozenset()
         left_out |= numbers("got10k_held_out.txt") if subset == "train-fit" else frozenset()
         left_out |= set(range(1, 9336)) - numbers("got10k_held_out.txt") if subset == "train-held" else frozenset()
-    names = [n for n in _listed(folder) if _number(n) not in left_out]
-    places = {n: folder / n / "groundtruth.txt" for n in names}
-    expected = 9335 - len(left_out) if part == "train" else SIZES[subset]
-    return some(
-        Dataset(
-            name=f"got10k-{subset}",
-            root=root,
-            readers={n: partial(_read, p, frames, part == "test") for n, p in places.items() if p.is_file()},
-            missing={n: p for n, p in places.items() if not p.is_file()},
-            expected=expected,
-        ),
-        f"{root}/{part}/list.txt and {root}/{part}/<sequence>/groundtruth.txt",
+    names = [n for n in listed_names(folder) if _number(n) not in left_out]
+    return gather(
+        f"got10k-{subset}",
+        root,
+        {name: folder / name / "groundtruth.txt" for name in names},
+        partial(_read, frames=frames, test=part == "test"),
+        layout=f"{root}/{part}/list.txt and {root}/{part}/<sequence>/groundtruth.txt",
+        expected=9335 - len(left_out) if part == "train" else SIZES[subset],
     )
-
-
-def _listed(folder: Path) -> list[str]:
-    """Names in the list; where there is none, the folders that hold an annotation."""
-    if (folder / "list.txt").is_file():
-        return [line.strip() for line in read_lines(folder / "list.txt") if line.strip()]
-    return sorted(p.parent.name for p in folder.glob("*/groundtruth.txt"))
 
 
 def _number(name: str) -> int:
@@ -88,17 +74,17 @@ def _number(name: str) -> int:
     return int(digits) if digits.isdigit() else 0
 
 
-def _read(annotation: Path, frames: bool, test: bool) -> Sequence:
+def _read(name: str, annotation: Path, frames: bool, test: bool) -> Sequence:
     folder = annotation.parent
     boxes = read_rows(annotation, {4})
     meta = _meta(folder / "meta_info.ini")
     if test:
-        return first_box_only(folder.name, boxes, folder if frames else None, annotation, meta)
+        return first_box_only(name, boxes, folder if frames else None, annotation, meta)
     count = len(boxes)
     absence, cover, cut = (read_flags(folder / f"{k}.label", count) for k in ("absence", "cover", "cut_by_image"))
     meta["cut_by_image"] = "".join(map(str, cut))
     return Sequence(
-        name=folder.name,
+        name=name,
         frames=every_image(folder, count, annotation) if frames else (),
         boxes=boxes,
         absent=absence != 0,

@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from asmd.datasets._facts import table
 from asmd.datasets._images import every_image
 from asmd.datasets._rows import read_flags, read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
-from asmd.errors import ConfigError
+from asmd.datasets.dataset import Dataset, check_subset, gather
 from asmd.sequence import Sequence
 
 SUBSETS = {"I": "lasot-I", "II": "lasot", "train": "lasot-train"}
@@ -42,20 +41,15 @@ def load(root: Path, *, subset: str = "II", frames: bool = True) -> Dataset:
         DatasetError: if there is no sequence at all.
         ConfigError: for another subset.
     """
-    if subset not in SUBSETS:
-        raise ConfigError(f"lasot has no subset {subset!r}; it has {', '.join(SUBSETS)}")
-    existing_folder(root)
-    places = {name: _annotation(root, name, frames) for name in names(subset)}
-    return some(
-        Dataset(
-            name=SUBSETS[subset],
-            root=root,
-            readers={n: partial(_read, n, p, frames) for n, p in places.items() if p.is_file()},
-            missing={n: p for n, p in places.items() if not p.is_file()},
-            expected=len(places),
-            origin=1,
-        ),
-        f"{root}/airplane/airplane-1/groundtruth.txt" + ("" if frames else f" or {root}/airplane-1.txt") + " and so on",
+    check_subset("lasot", subset, SUBSETS)
+    alone = "" if frames else f" or {root}/airplane-1.txt"
+    return gather(
+        SUBSETS[subset],
+        root,
+        {name: _annotation(root, name, frames) for name in names(subset)},
+        partial(_read, frames=frames),
+        layout=f"{root}/airplane/airplane-1/groundtruth.txt{alone} and so on",
+        origin=1,
     )
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from asmd.datasets._images import numbered_images, pick
 from asmd.datasets._rows import read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets.dataset import Dataset, some
 from asmd.errors import DatasetError
 from asmd.sequence import FrameSource, Sequence
 from asmd.video import ImageFrames, VideoFrames
@@ -69,7 +69,6 @@ def load(
     Raises:
         DatasetError: if there is no annotation at all, or one is malformed.
     """
-    existing_folder(root)
     wanted = TrackFilter(min_boxes, classes, min_visibility)
     readers = {}
     for annotation in _annotations(root):

@@ -20,8 +20,8 @@ from asmd.boxes import Boxes
 from asmd.datasets._facts import table
 from asmd.datasets._images import numbered_images, pick
 from asmd.datasets._rows import read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
-from asmd.errors import ConfigError, DatasetError
+from asmd.datasets.dataset import Dataset, check_subset, gather
+from asmd.errors import DatasetError
 from asmd.sequence import Sequence
 from asmd.video import ImageFrames
 
@@ -78,27 +78,18 @@ def load(root: Path, *, subset: str = "tb100", frames: bool = True, tiger1_skip:
         DatasetError: if there is no target at all.
         ConfigError: for another subset.
     """
-    if subset not in NAMES:
-        raise ConfigError(f"otb has no subset {subset!r}; it has {', '.join(NAMES)}")
-    existing_folder(root)
-    wanted = [t for t in targets() if subset in t.sets]
+    check_subset("otb", subset, NAMES)
+    wanted = {t.name: t for t in targets() if subset in t.sets}
     skips = {"Tiger1": tiger1_skip}
-    annotations = {t.name: _annotation(root, t, frames) for t in wanted}
-    return some(
-        Dataset(
-            name=NAMES[subset],
-            root=root,
-            readers={
-                t.name: partial(_read, t, annotations[t.name], frames, skips.get(t.name, 0))
-                for t in wanted
-                if annotations[t.name].is_file()
-            },
-            missing={t.name: annotations[t.name] for t in wanted if not annotations[t.name].is_file()},
-            lengths={t.name: t.length - skips.get(t.name, 0) for t in wanted},
-            expected=len(wanted),
-            origin=1,
-        ),
-        f"{root}/Basketball/groundtruth_rect.txt" + ("" if frames else f" or {root}/Basketball.txt") + " and so on",
+    alone = "" if frames else f" or {root}/Basketball.txt"
+    return gather(
+        NAMES[subset],
+        root,
+        {name: _annotation(root, target, frames) for name, target in wanted.items()},
+        partial(_read, frames=frames, skips=skips),
+        layout=f"{root}/Basketball/groundtruth_rect.txt{alone} and so on",
+        lengths={name: target.length - skips.get(name, 0) for name, target in wanted.items()},
+        origin=1,
     )
 
 
@@ -111,7 +102,8 @@ def _annotation(root: Path, target: Target, frames: bool) -> Path:
     return next((p for p in (official, *copies, *alone) if p.is_file()), official)
 
 
-def _read(target: Target, annotation: Path, frames: bool, skip: int) -> Sequence:
+def _read(name: str, annotation: Path, frames: bool, skips: dict[str, int]) -> Sequence:
+    target, skip = next(t for t in targets() if t.name == name), skips.get(name, 0)
     boxes = read_rows(annotation, {4}) - np.array([1.0, 1.0, 0.0, 0.0])
     images = _images(target, annotation, boxes) if frames else []
     # The benchmark scores the frames that have both: Diving, for one, has more images than boxes.

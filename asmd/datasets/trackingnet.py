@@ -14,7 +14,7 @@ import numpy as np
 
 from asmd.datasets._images import every_image, numbered_images, pick
 from asmd.datasets._rows import read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets.dataset import Dataset, some
 from asmd.errors import ConfigError, DatasetError
 from asmd.sequence import Sequence
 from asmd.video import ImageFrames
@@ -35,7 +35,6 @@ def load(root: Path, *, subset: str = "test", frames: bool = True) -> Dataset:
         DatasetError: if there is no sequence at all.
         ConfigError: for another subset.
     """
-    existing_folder(root)
     annotations = {}
     missing = {}
     chunks = _chunks(root, subset)

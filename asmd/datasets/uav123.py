@@ -18,8 +18,8 @@ from pathlib import Path
 from asmd.datasets._facts import table
 from asmd.datasets._images import numbered_images, pick
 from asmd.datasets._rows import read_flags, read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
-from asmd.errors import ConfigError, DatasetError
+from asmd.datasets.dataset import Dataset, check_subset, gather
+from asmd.errors import DatasetError
 from asmd.sequence import Sequence
 from asmd.video import ImageFrames
 
@@ -66,28 +66,19 @@ def load(root: Path, *, subset: str = "123", frames: bool = True) -> Dataset:
         DatasetError: if there is no sequence at all.
         ConfigError: for another subset.
     """
-    if subset not in SUBSETS:
-        raise ConfigError(f"uav123 has no subset {subset!r}; it has {', '.join(SUBSETS)}")
-    existing_folder(root)
+    check_subset("uav123", subset, SUBSETS)
     label = SUBSETS[subset]
     annotations = _annotation_folder(root, label, frames)
     base = annotations.parent if annotations.name == "anno" else annotations.parent.parent
     images = base / "data_seq" / ("UAV123" if subset == "20l" else label)
-    places = {p.name: annotations / f"{p.name}.txt" for p in parts(subset)}
-    return some(
-        Dataset(
-            name=label.lower(),
-            root=root,
-            readers={
-                p.name: partial(_read, p, places[p.name], images if frames else None)
-                for p in parts(subset)
-                if places[p.name].is_file()
-            },
-            missing={n: p for n, p in places.items() if not p.is_file()},
-            lengths={p.name: p.length for p in parts(subset)},
-            expected=len(places),
-        ),
-        f"{root}/anno/{label}/<sequence>.txt and {root}/data_seq/{images.name}",
+    wanted = {part.name: part for part in parts(subset)}
+    return gather(
+        label.lower(),
+        root,
+        {name: annotations / f"{name}.txt" for name in wanted},
+        partial(_read, wanted=wanted, images=images if frames else None),
+        layout=f"{root}/anno/{label}/<sequence>.txt and {root}/data_seq/{images.name}",
+        lengths={name: part.length for name, part in wanted.items()},
     )
 
 
@@ -97,7 +88,8 @@ def _annotation_folder(root: Path, label: str, frames: bool) -> Path:
     return next((p for p in candidates if any(p.glob("*.txt"))), candidates[0])
 
 
-def _read(part: Part, annotation: Path, images: Path | None) -> Sequence:
+def _read(name: str, annotation: Path, wanted: dict[str, Part], images: Path | None) -> Sequence:
+    part = wanted[name]
     boxes = read_rows(annotation, {4}, nan_rows=True)
     if len(boxes) != part.length:
         raise DatasetError(f"{annotation} has {len(boxes)} rows, {part.length} are expected")
@@ -106,7 +98,7 @@ def _read(part: Part, annotation: Path, images: Path | None) -> Sequence:
         folder = images / part.folder
         chosen = pick(numbered_images(folder), range(part.first, part.last + 1), folder)
     return Sequence(
-        name=part.name,
+        name=name,
         frames=() if images is None else ImageFrames(chosen),
         boxes=boxes,
         attributes=_attributes(annotation),

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from asmd.boxes import Boxes, polygon_bounds, polygon_to_box, to_corners
 from asmd.datasets._facts import table
 from asmd.datasets._images import every_image
-from asmd.datasets._rows import read_flags, read_lines, read_rows
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets._rows import listed_names, read_flags, read_rows
+from asmd.datasets.dataset import Dataset, check_subset, gather
 from asmd.errors import ConfigError, DatasetError
 from asmd.sequence import Sequence
 
@@ -37,39 +37,27 @@ def load(root: Path, *, subset: str = "", frames: bool = True, boxes: str = "are
         DatasetError: if there is no sequence at all.
         ConfigError: for another subset or way of making boxes.
     """
-    if subset not in ("", "2018"):
-        raise ConfigError(f"vot has no subset {subset!r}; it has 2018, or none for the list in the folder")
+    check_subset("vot", subset, ("2018", ""))
     if boxes not in ("area", "bounds"):
         raise ConfigError(f"boxes of vot are made by 'area' or 'bounds', not {boxes!r}")
-    existing_folder(root)
-    listed = [row[0] for row in table("vot2018.txt")] if subset else _listed(root)
-    here = {name: root / name / "groundtruth.txt" for name in listed}
-    return some(
-        Dataset(
-            name=f"vot{subset}",
-            root=root,
-            readers={n: partial(_read, p, frames, boxes) for n, p in here.items() if p.is_file()},
-            missing={n: p for n, p in here.items() if not p.is_file()},
-            expected=len(listed),
-        ),
-        f"{root}/list.txt and {root}/<sequence>/groundtruth.txt",
+    names = [row[0] for row in table("vot2018.txt")] if subset else listed_names(root)
+    return gather(
+        f"vot{subset}",
+        root,
+        {name: root / name / "groundtruth.txt" for name in names},
+        partial(_read, frames=frames, how=boxes),
+        layout=f"{root}/list.txt and {root}/<sequence>/groundtruth.txt",
     )
 
 
-def _listed(root: Path) -> list[str]:
-    if (root / "list.txt").is_file():
-        return [line.strip() for line in read_lines(root / "list.txt") if line.strip()]
-    return sorted(p.parent.name for p in root.glob("*/groundtruth.txt"))
-
-
-def _read(annotation: Path, frames: bool, how: str) -> Sequence:
+def _read(name: str, annotation: Path, frames: bool, how: str) -> Sequence:
     folder = annotation.parent
     rows = read_rows(annotation, {4, 8}, nan_rows=True)
     boxes, polygons = _regions(rows, how)
     tags = {p.stem: _tag(p, len(rows)) for p in sorted([*folder.glob("*.tag"), *folder.glob("*.label")])}
     color = folder / "color"
     return Sequence(
-        name=folder.name,
+        name=name,
         frames=every_image(color if color.is_dir() else folder, len(rows), annotation) if frames else (),
         boxes=boxes,
         polygons=polygons,

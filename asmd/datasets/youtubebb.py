@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from asmd.datasets._images import numbered_images
-from asmd.datasets.dataset import Dataset, existing_folder, some
+from asmd.datasets.dataset import Dataset, check_subset, some
 from asmd.datasets.mot import VIDEO_SUFFIXES
 from asmd.errors import ConfigError, DatasetError, SourceError
 from asmd.sequence import Sequence
@@ -70,11 +70,9 @@ def load(root: Path, *, subset: str = "train", frames: bool = True, annotations:
         DatasetError: if the CSV file is missing or malformed, or there is no clip.
         ConfigError: for another subset, or without frames.
     """
-    if subset not in SUBSETS:
-        raise ConfigError(f"youtubebb has no subset {subset!r}; it has {', '.join(SUBSETS)}")
+    check_subset("youtubebb", subset, SUBSETS)
     if not frames:
         raise ConfigError("youtubebb has no boxes without frames: they are shares of the frame's size")
-    existing_folder(root)
     path = Path(annotations) if annotations else _csv_file(root, subset)
     clips = _clips(root)
     total = 0
