@@ -63,7 +63,7 @@ def open_video(source: str | Path) -> OpenVideo:
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         container.close()
-        raise SourceError(f"{name} holds no video stream")
+        raise SourceError(f"{name} holds no video: sound only, or cut short")
     # One codec thread: with frame threads a damaged stream decodes to other pixels than without, so that the result
     # would depend on the number of cores. The overlap with tracking comes from prefetching instead.
     stream.codec_context.thread_count = 1

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from asmd.errors import SourceError
 from asmd.sequence import Frame
 from asmd.video._decoding import on_black
+from asmd.video._quiet import quiet_opencv
 
 SUFFIXES = frozenset({".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 """File name endings that count as images in a folder."""
@@ -41,7 +42,8 @@ def read_image(path: str | Path) -> Frame:
         _check_png(data, path)
     # Only the colour mode heeds EXIF, and only the unchanged mode keeps alpha; a JPEG has no alpha.
     mode = cv2.IMREAD_COLOR if data.startswith(_JPEG_SIGNATURE) else cv2.IMREAD_UNCHANGED
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
+    with quiet_opencv():
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), mode)
     if image is None:
         raise SourceError(f"{path} cannot be decoded: damaged, or no image")
     return _rgb8(np.asarray(image), path)
@@ -92,4 +94,5 @@ def list_images(place: str | Path) -> tuple[Path, ...]:
 
 def natural_key(path: str | Path) -> list[tuple[int, int | str]]:
     """Sort key under which numbers inside a name count as numbers: img2 < img10."""
-    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", str(path))]
+    parts = re.split(r"([0-9]+)", str(path))
+    return [(0, int(part)) if i % 2 else (1, part) for i, part in enumerate(parts)]

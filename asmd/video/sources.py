@@ -19,6 +19,7 @@ from asmd.errors import FrameError, SourceError
 from asmd.sequence import Frame
 from asmd.video._decoding import OpenVideo, decode, decode_whole, open_video, to_rgb
 from asmd.video._prefetch import ahead
+from asmd.video._quiet import quiet_opencv
 from asmd.video.images import SUFFIXES, list_images, read_image
 
 logger = logging.getLogger(__name__)
@@ -181,13 +182,8 @@ def _camera(number: int) -> Source:
 
 @contextmanager
 def _capture(number: int) -> Iterator[cv2.VideoCapture]:
-    # OpenCV would print a line of its own for every backend that it tries.
-    level = cv2.utils.logging.getLogLevel()
-    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    try:
+    with quiet_opencv():
         capture = cv2.VideoCapture(number)
-    finally:
-        cv2.utils.logging.setLogLevel(level)
     if not capture.isOpened():
         raise SourceError(f"camera {number} cannot be opened: is it connected, and not in use?")
     try:

@@ -1,0 +1,73 @@
+# `make demo` and `make test` need Python 3.11 or newer, make and a package registry. Both set up .venv on their first run.
+#
+#   PYTHON=python3.12          the interpreter to make .venv with
+#   PIP_FLAGS="..."            more arguments for pip, for instance where PyTorch without CUDA is wanted:
+#                              PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+#   ARGS="..."                 arguments for the demo or for pytest
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet $(PIP_FLAGS)
+RUNTIME := $(VENV)/.installed-runtime
+DEV := $(VENV)/.installed-dev
+
+.PHONY: help demo test lint format lock clean
+
+help:
+	@echo "make demo     track the sample clip; writes outputs/demo.mp4 and the boxes"
+	@echo "make test     run the tests"
+	@echo "make lint     ruff and mypy, as .ci/run does"
+	@echo "make format   let ruff format the code"
+	@echo "make lock     pin the newest versions in the lock files"
+	@echo "make clean    remove .venv, outputs and caches"
+
+demo: $(RUNTIME)
+	$(BIN)/asmd demo $(ARGS)
+
+test: $(DEV)
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+# Local versions such as +cpu name one machine's build; the lock keeps the release, which every build of it satisfies.
+# The CUDA packages are left out: PyTorch's builds with CUDA pin their own, and its other builds have none.
+LOCK := $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --constraint .ci/constraints.txt \
+	--no-header --no-annotate --no-emit-find-links --no-emit-index-url --no-emit-options
+TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|pip=|\#|$$)/d' \
+	-e '1i \# Made by `make lock`.'
+
+lock: $(DEV)
+	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(TIDY) requirements.lock
+	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web \
+		--output-file requirements-dev.lock pyproject.toml
+	$(TIDY) requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) outputs .pytest_cache .hypothesis .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+
+# The order-only prerequisite makes the environment once; the stamps renew what is in it when a lock or pyproject changes.
+$(RUNTIME): requirements.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r requirements.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements-dev.lock pyproject.toml | $(VENV)/bin/python
+	$(PIP) -r requirements-dev.lock
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(RUNTIME)
