@@ -27,10 +27,10 @@ _EXPORTS = {
 }
 """Each public name and the module that it lives in; the imports above say the same to type checkers."""
 
-_SUBMODULES = frozenset({"boxes", "errors", "video"})
+_SUBMODULES = frozenset({"boxes", "datasets", "errors", "video"})
 """Public modules that may be used after a bare `import asmd`."""
 
-__all__ = ["AsmdError", "Sequence", "Status", "TrackResult", "boxes", "errors", "video"]
+__all__ = ["AsmdError", "Sequence", "Status", "TrackResult", "boxes", "datasets", "errors", "video"]
 
 
 def __getattr__(name: str) -> Any:
