@@ -16,7 +16,8 @@ from asmd.errors import ResultsError
 from asmd.evaluation._raster import overlaps, rasterise
 from asmd.evaluation.results import ResultsFolder
 from asmd.evaluation.scoring import frame_size
-from asmd.evaluation.supervised import FAILED, STARTED, Trajectory, read, truth_of
+from asmd.evaluation.supervised import truth_of
+from asmd.evaluation.trajectories import FAILED, STARTED, Trajectory, read_all
 from asmd.sequence import Sequence
 
 Floats = NDArray[np.float64]
@@ -74,7 +75,7 @@ def score(folder: ResultsFolder, tracker: str, dataset: Iterable[Sequence]) -> V
     """
     scores, fragments = list[SequenceScore](), list[Fragment]()
     for sequence in dataset:
-        runs = read(folder, tracker, sequence.name)
+        runs = read_all(folder, tracker, sequence.name)
         if not runs:
             raise ResultsError(f"{folder.root / tracker}: no supervised results of {sequence.name}")
         truth, size = truth_of(sequence), frame_size(sequence)
