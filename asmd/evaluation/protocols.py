@@ -89,7 +89,7 @@ class Protocol:
         success: curve of the overlap.
         precision: curve of the centre error in pixels.
         normalised: curve of the centre error in sides of the annotated box.
-        measures: what its tables show, in order; keys of `asmd.evaluation.scoring.MEASURES`.
+        measures: what its tables show, in order, the first of which ranks; of `asmd.evaluation.scoring.MEASURES`.
         scale: 100 where its tables are in per cent; figures are kept in 0..1 all the same.
     """
 

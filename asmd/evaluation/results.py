@@ -147,10 +147,14 @@ class ResultsFolder:
 
     def repeats(self, tracker: str, sequence: str) -> list[int]:
         """The finished repeats of a sequence, in order, such as `[1, 2, 3]`."""
-        folders = {1, *(int(p.name[4:]) for p in (self.root / tracker).glob("run-*") if p.name[4:].isdecimal())}
         nested = (self.root / tracker / sequence).glob(f"{sequence}_*.txt")
-        folders.update(int(p.stem[-3:]) for p in nested if _is_nested(p))
-        return [n for n in sorted(folders) if self.has(tracker, sequence, n)]
+        numbers = {*self.repeat_folders(tracker), *(int(p.stem[-3:]) for p in nested if _is_nested(p))}
+        return [n for n in sorted(numbers) if self.has(tracker, sequence, n)]
+
+    def repeat_folders(self, tracker: str) -> list[int]:
+        """The repeats that have a folder, in order; the first always has."""
+        runs = (p.name[4:] for p in (self.root / tracker).glob("run-*"))
+        return sorted({1, *(int(number) for number in runs if number.isdecimal())})
 
     def write(self, tracker: str, run: SequenceRun, repeat: int = 1) -> Path:
         """Store one sequence; a reader never sees half of it.
@@ -226,19 +230,23 @@ def read_boxes(path: str | Path) -> Boxes:
         ResultsError: if the file is missing, empty, or a row is not four finite numbers; the text names file and row.
     """
     path = Path(path)
-    lines = _lines(path)
-    delimiter = next((d for d in ",;" if d in lines[0]), None)
+    text = _text(path)
+    fields = text.replace("\n", ",\n,").split(",")  # a row is four fields and its end
+    fields.append("\n")
     try:
-        boxes = np.loadtxt(lines, delimiter=delimiter, ndmin=2, comments=None)
+        quick = set(fields[4::5]) == {"\n"} and len(fields) % 5 == 0
+        del fields[4::5]
+        boxes = np.array(list(map(float, fields)) if quick else ()).reshape(-1, 4)
     except ValueError:
-        boxes = np.empty((0, 0))
-    if boxes.shape != (len(lines), 4):  # slower, but it finds the row, and takes mixed separators
-        boxes = np.array([_box(path, number, line) for number, line in enumerate(lines, 1)])
+        boxes = np.empty((0, 4))
+    if not len(boxes):  # other separators, or an error: slower, but it finds the row
+        boxes = np.array([_box(path, number, line) for number, line in enumerate(text.split("\n"), 1)])
     infinite = ~np.isfinite(boxes)
     bad = infinite.any(axis=1) & ~np.isnan(boxes).all(axis=1)
     if bad.any():
-        row = int(np.flatnonzero(bad)[0])
-        raise ResultsError(f"{path}: row {row + 1}: a box that is not finite ({lines[row].strip()})")
+        row = int(bad.argmax())
+        line = text.split("\n")[row].strip()
+        raise ResultsError(f"{path}: row {row + 1}: a box that is not finite ({line})")
     return boxes
 
 
@@ -265,18 +273,17 @@ def _number(value: float, digits: int) -> str:
     return f"{value:.{digits}f}" if np.isfinite(value) else ""
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
+    """What a file holds, with plain line ends and none at its end."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        text = path.read_text(encoding="utf-8-sig").rstrip()
     except FileNotFoundError as error:
         raise ResultsError(f"{path}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ResultsError(f"{path}: cannot be read as text ({error})") from error
-    while lines and not lines[-1].strip():
-        lines.pop()
-    if not lines:
+    if not text:
         raise ResultsError(f"{path}: empty")
-    return lines
+    return text
 
 
 def _box(path: Path, row: int, line: str) -> list[float]:
@@ -294,32 +301,35 @@ def _float(path: Path, row: int, text: str) -> float:
 
 
 def _read_details(path: Path, rows: int) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[str, ...]]:
-    header, *lines = _lines(path)
+    header, _, text = _text(path).partition("\n")
     if header.strip() != ",".join(_COLUMNS):
         raise ResultsError(f"{path}: row 1: the columns are not {','.join(_COLUMNS)}")
-    if len(lines) != rows:
-        raise ResultsError(f"{path}: {len(lines)} rows for {rows} boxes")
-    table = [line.strip().split(",") for line in lines]
-    for number, fields in enumerate(table, 2):
-        if len(fields) != len(_COLUMNS):
-            raise ResultsError(f"{path}: row {number}: {len(fields)} values where {len(_COLUMNS)} are needed")
-        if fields[3] not in _STATUSES:
-            raise ResultsError(f"{path}: row {number}: {fields[3]!r} is not a status")
-    _, seconds, scores, status = zip(*table, strict=True)
-    return _column(path, seconds), _column(path, scores), status
+    fields = text.replace("\n", ",\n,").split(",")
+    fields.append("\n")
+    if set(fields[4::5]) != {"\n"} or len(fields) % 5:
+        counts = [line.count(",") + 1 for line in text.split("\n")]
+        row = next(i for i, count in enumerate(counts) if count != len(_COLUMNS))
+        raise ResultsError(f"{path}: row {row + 2}: {counts[row]} values where {len(_COLUMNS)} are needed")
+    if len(fields) != 5 * rows:
+        raise ResultsError(f"{path}: {len(fields) // 5} rows for {rows} boxes")
+    status = tuple(map(str.strip, fields[3::5]))
+    if unknown := set(status) - _STATUSES:
+        row = min(status.index(s) for s in unknown)
+        raise ResultsError(f"{path}: row {row + 2}: {status[row]!r} is not a status")
+    return _column(path, fields[1::5]), _column(path, fields[2::5]), status
 
 
-def _column(path: Path, texts: tuple[str, ...]) -> NDArray[np.float64]:
+def _column(path: Path, texts: list[str]) -> NDArray[np.float64]:
     """A column of the details; NaN where a field is empty."""
     try:
-        return np.array([text or "nan" for text in texts], dtype=np.float64)
-    except ValueError:  # slower, but it finds the row
-        return np.array([_float(path, number, text or "nan") for number, text in enumerate(texts, 2)])
+        return np.array([float(text) if text else np.nan for text in texts])
+    except ValueError:
+        return np.array([_float(path, row, text or "nan") for row, text in enumerate(texts, 2)])
 
 
 def _read_times(path: Path, repeat: int, rows: int) -> NDArray[np.float64]:
     """The GOT-10k toolkit's time file: a row a frame, a column a repeat."""
-    lines = _lines(path)
+    lines = _text(path).split("\n")
     if len(lines) != rows:
         raise ResultsError(f"{path}: {len(lines)} rows for {rows} boxes")
     columns = [_SEPARATOR.split(line.strip()) for line in lines]

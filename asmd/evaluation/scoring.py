@@ -21,15 +21,18 @@ from asmd.sequence import Sequence
 Floats: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 
-MEASURES: dict[str, str] = {
-    "auc": "AUC",
-    "ao": "AO",
-    "precision": "P",
-    "normalised_precision": "NP",
-    "sr50": "SR.50",
-    "sr75": "SR.75",
-}
-"""What can be read off `Counts`, with its short name."""
+MEASURES = ("auc", "ao", "precision", "normalised_precision", "sr50", "sr75")
+"""What can be read off curves: area under the success curve, average overlap, the figures of both precision curves, and
+the share of frames whose overlap passes 0.5 and 0.75."""
+
+
+def measure_name(protocol: Protocol, measure: str) -> str:
+    """How a table heads a measure, such as `P@20`."""
+    plain = {"auc": "AUC", "ao": "AO", "sr50": "SR.50", "sr75": "SR.75"}
+    if measure in plain:
+        return plain[measure]
+    short, curve = ("P", protocol.precision) if measure == "precision" else ("NP", protocol.normalised)
+    return f"{short} ({curve.figure})" if isinstance(curve.figure, str) else f"{short}@{curve.figure:g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,7 +182,11 @@ def frame_size(sequence: Sequence) -> tuple[int, int]:
     Raises:
         DatasetError: if neither is at hand.
     """
-    if text := sequence.meta.get("resolution"):
+    meta = sequence.meta
+    text = meta.get("resolution") or (
+        f"({meta['width']}, {meta['height']})" if {"width", "height"} <= set(meta) else ""
+    )
+    if text:
         try:
             width, height = ast.literal_eval(text)
             return int(height), int(width)
@@ -199,30 +206,27 @@ def _match_rows(protocol: Protocol, sequence: Sequence, runs: Rows[Boxes]) -> tu
     boxes = np.full((len(runs), length, 4), np.nan)
     given = np.zeros((len(runs), length), dtype=bool)
     for row, run in enumerate(runs):
-        if problem := row_problem(protocol, len(run), length):
+        if problem := problem_of(protocol, run, length):
             raise ResultsError(f"{sequence.name}: {problem}")
         boxes[row, : len(run)] = run[:length]
         given[row, : len(run)] = True
     return boxes, given
 
 
-def row_problem(protocol: Protocol, rows: int, length: int) -> str:
-    """Why a file of so many rows cannot be scored against an annotation of `length` rows; empty if it can."""
-    if length - SHORT_ROWS <= rows <= length and rows > 0:
-        return ""
-    if rows > length and protocol.long == "cut":
-        return ""
-    which = f"row {length + 1} is one too many" if rows > length else f"row {rows + 1} is missing"
-    return f"{rows} rows where the annotation has {length}; {which}"
+def problem_of(protocol: Protocol, run: Boxes, length: int) -> str:
+    """Why boxes (M, 4) cannot be scored against an annotation of `length` rows; empty if they can."""
+    rows = len(run)
+    if rows > length and protocol.long == "refuse":
+        return f"{rows} rows where the annotation has {length}; row {length + 1} is one too many"
+    if rows < max(length - SHORT_ROWS, 1):
+        return f"{rows} rows where the annotation has {length}; row {rows + 1} is missing"
+    if protocol.refuses_gaps and (bad := np.isnan(run).any(axis=1) | (run[:, 2:] < 0).any(axis=1)).any():
+        return f"row {int(bad.argmax()) + 1}: {protocol.name} takes no row without a box or of negative size"
+    return ""
 
 
 def _mend(protocol: Protocol, sequence: Sequence, boxes: Boxes, given: Mask) -> Boxes:
     gaps = np.isnan(boxes).any(axis=-1)
-    if protocol.refuses_gaps and (bad := given & (gaps | (boxes[..., 2:] < 0).any(axis=-1))).any():
-        row = int(np.argwhere(bad)[0][1])
-        raise ResultsError(
-            f"{sequence.name}: row {row + 1}: {protocol.name} takes no row without a box or of negative size"
-        )
     if protocol.repeats_previous:
         usable = ~(gaps | (boxes[..., 2:] <= 0).any(axis=-1)) | np.isnan(sequence.boxes).any(axis=-1) | ~given
         usable[:, 0] = True
