@@ -14,23 +14,50 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from asmd import boxes as boxes
+    from asmd import datasets as datasets
+    from asmd import errors as errors
+    from asmd import evaluation as evaluation
+    from asmd import video as video
     from asmd.errors import AsmdError as AsmdError
+    from asmd.evaluation.runner import evaluate as evaluate
+    from asmd.online import track as track
     from asmd.sequence import Sequence as Sequence
+    from asmd.tracking.config import TrackerConfig as TrackerConfig
     from asmd.tracking.result import Status as Status
     from asmd.tracking.result import TrackResult as TrackResult
+    from asmd.tracking.tracker import Tracker as Tracker
 
 _EXPORTS = {
     "AsmdError": "asmd.errors",
     "Sequence": "asmd.sequence",
     "Status": "asmd.tracking.result",
     "TrackResult": "asmd.tracking.result",
+    "Tracker": "asmd.tracking.tracker",
+    "TrackerConfig": "asmd.tracking.config",
+    "evaluate": "asmd.evaluation.runner",
+    "track": "asmd.online",
 }
 """Each public name and the module that it lives in; the imports above say the same to type checkers."""
 
-_SUBMODULES = frozenset({"boxes", "datasets", "errors", "video"})
+_SUBMODULES = frozenset({"boxes", "datasets", "errors", "evaluation", "video"})
 """Public modules that may be used after a bare `import asmd`."""
 
-__all__ = ["AsmdError", "Sequence", "Status", "TrackResult", "boxes", "datasets", "errors", "video"]
+__all__ = [
+    "AsmdError",
+    "Sequence",
+    "Status",
+    "TrackResult",
+    "Tracker",
+    "TrackerConfig",
+    "boxes",
+    "datasets",
+    "errors",
+    "evaluate",
+    "evaluation",
+    "track",
+    "video",
+]
 
 
 def __getattr__(name: str) -> Any:
