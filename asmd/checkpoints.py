@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asmd.errors import OutputError, WeightsError
+from asmd.errors import WeightsError
+from asmd.files import replacing
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 
 FORMAT = "asmd-st-resnet"
@@ -23,7 +24,7 @@ FORMAT = "asmd-st-resnet"
 DEFAULT_NAMES = ("asmd-r18", "imagenet-r18")
 """Packaged weights in order of preference."""
 
-LOCAL_FILE = Path("weights") / "resnet18_imagenet_partial.safetensors"
+SHARED_NAME = "resnet18_imagenet_partial.safetensors"
 
 
 @dataclass(frozen=True)
@@ -76,10 +77,19 @@ def find(weights: str | Path | None = None) -> tuple[str, Path]:
     for name in DEFAULT_NAMES:
         if name in named:
             return f"packaged {name}", named[name]
-    root = Path(str(resources.files("asmd"))).parent.parent / "shared"
-    if (root / LOCAL_FILE).is_file():
-        return f"shared {LOCAL_FILE.stem}", root / LOCAL_FILE
-    raise WeightsError("no weights found: none are packaged; give a safetensors file with --weights")
+    return f"shared {SHARED_NAME.removesuffix('.safetensors')}", shared_file()
+
+
+def shared_file() -> Path:
+    """ImageNet weights in a `shared` folder beside a checkout of the project.
+
+    Raises:
+        WeightsError: if they are not there.
+    """
+    path = Path(str(resources.files("asmd"))).parent.parent / "shared" / "weights" / SHARED_NAME
+    if not path.is_file():
+        raise WeightsError("no weights found: none are packaged; give a safetensors file with --weights")
+    return path
 
 
 def load(weights: str | Path | None = None) -> Weights:
@@ -94,29 +104,23 @@ def load(weights: str | Path | None = None) -> Weights:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
     except (SafetensorError, OSError) as error:
+        # torch.save writes a zip, older versions a bare pickle; neither is opened, since reading one can run code.
         with path.open("rb") as file:
-            head = file.read(4)
-        # A zip (torch.save) or a bare pickle; neither is opened, since reading one can run code.
-        kind = "is a pickle, which is refused as it can run code" if head[:2] in (b"PK", b"\x80\x02") else "is damaged"
-        if head[:1] == b"\x80":
-            kind = "is a pickle, which is refused as it can run code"
+            head = file.read(2)
+        pickled = head == b"PK" or head[:1] == b"\x80"
+        kind = "is a pickle, which is refused as it can run code" if pickled else "is damaged"
         raise WeightsError(f"weights {path} {kind}: give a safetensors file") from error
     return Weights(phrase, tensors, metadata)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes safetensors to a temporary name and renames it, so that a crash leaves no half file.
+    """Writes safetensors so that the file is whole or what stood there before is untouched.
 
     Raises:
-        OutputError: if it cannot be written; what stood at `path` is then untouched.
+        OutputError: if it cannot be written.
     """
-    temporary = path.with_name(path.name + ".part")
-    try:
+    with replacing(path) as temporary:
         save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
-        temporary.replace(path)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from error
 
 
 def build_network(weights: Weights, config: STResNetConfig | None = None) -> tuple[SpatiotemporalResNet, list[str]]:

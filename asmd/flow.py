@@ -85,6 +85,7 @@ class FlowStack:
         self._method = flow_method(self.config.method)
         self._grey: NDArray[np.uint8] | None = None
         self._flows: deque[Flow] = deque(maxlen=self.config.length)
+        self._measured = False
         self.scale = 1.0
         """Working pixels per pixel of the frame."""
 
@@ -92,6 +93,7 @@ class FlowStack:
         """Forgets the video."""
         self._grey = None
         self._flows.clear()
+        self._measured = False
 
     def push(self, frame: Frame) -> None:
         """Takes the next frame and measures the flow that leads to it.
@@ -109,14 +111,11 @@ class FlowStack:
         else:
             flow = self._method(self._grey, grey) / self.scale
             if not self._measured:
+                # The first frame's zeros stood for flow that nobody knew.
                 self._flows.clear()
+                self._measured = True
             self._flows.append(flow)
         self._grey = grey
-
-    @property
-    def _measured(self) -> bool:
-        """Whether the stack holds real flow, not the first frame's zeros."""
-        return bool(self._flows) and bool(self._flows[-1].any())
 
     def flows(self) -> list[Flow]:
         """L flows, oldest first, each (h, w, 2) at the working resolution, unclipped."""

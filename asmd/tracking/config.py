@@ -25,6 +25,8 @@ class SearchConfig:
         scale: greatest change of size, as an exponent of 1.05.
         growth: the shift is multiplied by this on a frame where the target is not found.
         max_shift: up to here.
+        sweep: spacing, in mean sides, of further candidates that cover the view; 0 draws none.
+        refine: candidates of a second, narrower draw about the best of the first; 0 makes none.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
         prior: weight of a normal prior on the shift, in units of log-odds at one mean side from the last place; 0 is none.
         follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
@@ -36,6 +38,8 @@ class SearchConfig:
     scale: float = 1.0
     growth: float = 1.1
     max_shift: float = 1.5
+    sweep: float = 0.0
+    refine: int = 0
     best: int = 5
     prior: float = 0.0
     follow: float = 0.0
@@ -121,7 +125,7 @@ class TrackerConfig:
                 update_rate=3e-4,
                 clip=0.0,
             ),
-            memory=MemoryConfig(long_negatives="uncertain", update_on_failure=False, long_frames=1000),
+            memory=MemoryConfig(long_negatives="uncertain", failure_interval=0, long_frames=1000),
         )
 
     @classmethod

@@ -26,6 +26,9 @@ from asmd.tracking.network import FeatureNetwork
 CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
+POOLED_AT_ONCE = 256
+"""Boxes whose pooling weights are held at the same time."""
+
 
 @dataclass(frozen=True)
 class FeatureConfig:
@@ -38,6 +41,8 @@ class FeatureConfig:
         bins: a candidate is pooled in bins x bins parts (region), or its 7x7 map is for box regression (crop).
         region_scale: side of the search region, in mean sides (square root of area) of the target.
         region_size: side of the region in network pixels; 16 k + 1 keeps the cells symmetric.
+        channels: principal components of the first frame's cells that are kept of each stage and stream; 0 keeps all
+            channels (region).
         context: candidates are enlarged by this before they are described; 107 / 75 is MDNet's padding of 16.
         crop_size: side of a warped candidate in network pixels.
         batch: candidates that go through the network at once (crop).
@@ -49,6 +54,7 @@ class FeatureConfig:
     bins: int = 3
     region_scale: float = 4.5
     region_size: int = 353
+    channels: int = 0
     context: float = 1.0
     crop_size: int = 224
     batch: int = 32
@@ -86,6 +92,10 @@ class View(Protocol):
 
 class Extractor(Protocol):
     """Looks at frames and gives views."""
+
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
+        """Takes the first frame of a video, with the target (4,), before any view is asked for."""
+        ...
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> View:
         """A view of the frame near the box `around` (4,)."""
@@ -156,11 +166,18 @@ class RegionView:
         """Pools every box from every map; see `Descriptors`."""
         corners = to_corners(enlarge(boxes, self._config.context))
         pixels = torch.from_numpy(((corners - self._origin) * self._scale).astype(np.float32))
-        parts = []
+        bins = self._config.bins
+        width = sum(features.shape[2] for features, _ in self.maps) * bins * bins
+        pooled = torch.empty(len(boxes), width, device=self.maps[0][0].device)
+        column = 0
         for features, stride in self.maps:
             cells = (pixels.to(features.device) - CELL_CENTRE) / stride
-            parts.append(pool_boxes(features, cells, self._config.bins))
-        pooled = torch.cat(parts, dim=1).float()
+            end = column + features.shape[2] * bins * bins
+            # In parts, since the weights of a box take as much room as the map has cells.
+            for start in range(0, len(boxes), POOLED_AT_ONCE):
+                rows = slice(start, start + POOLED_AT_ONCE)
+                pooled[rows, column:end] = pool_boxes(features, cells[rows], bins)
+            column = end
         return Descriptors(pooled, pooled)
 
 
@@ -173,6 +190,18 @@ class RegionExtractor:
     def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
         self._inputs = _Inputs(network, motion)
         self._config = config
+        self._bases: list[Tensor] = []
+
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
+        """Finds the principal components of the first frame's cells."""
+        self._bases = []
+        if self._config.channels:
+            near = self.look(frame, flow, target).maps
+            everywhere = self.look_everywhere(frame, flow, target).maps
+            for (first, _), (second, _) in zip(near, everywhere, strict=True):
+                cells = torch.cat([first.flatten(0, 1), second.flatten(0, 1)]).float()
+                _, vectors = torch.linalg.eigh(cells.T @ cells)
+                self._bases.append(vectors[:, -self._config.channels :].to(first.dtype))
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> RegionView:
         """A square view about `around`, `region_scale` mean sides wide."""
@@ -200,7 +229,10 @@ class RegionExtractor:
                 if stream is not None:
                     cells = stream[0].permute(1, 2, 0)
                     stride = (pixels[0] - 1) / (cells.shape[0] - 1)
-                    maps.append((torch.nn.functional.normalize(cells, dim=2), stride))
+                    cells = torch.nn.functional.normalize(cells, dim=2)
+                    if self._bases:
+                        cells = cells @ self._bases[len(maps)]
+                    maps.append((cells, stride))
         scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
         return RegionView(maps, corners, scale, self._config)
 
@@ -241,6 +273,9 @@ class CropExtractor:
     def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
         self._inputs = _Inputs(network, motion)
         self._config = config
+
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
+        """Nothing to prepare."""
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> CropView:
         """The frame itself; `around` does not matter."""

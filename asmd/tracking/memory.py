@@ -29,8 +29,8 @@ class MemoryConfig:
             what is kept stays a fair sample of the video.
         long_negatives: "uncertain" keeps the one most uncertain negative of each frame, as printed; "all" trains the long
             update on the short memory's negatives as well.
-        update_on_failure: also update from the short memory on a frame where the target is not found.
-        initial_share: greatest share of the positives of an update that may come from the first frame.
+        failure_interval: also update from the short memory on the first of every so many frames in a row on which the
+            target is not found; 0 does not.
     """
 
     short_interval: int = 15
@@ -38,7 +38,7 @@ class MemoryConfig:
     short_frames: int = 20
     long_frames: int = 100
     long_negatives: str = "all"
-    update_on_failure: bool = True
+    failure_interval: int = 10
 
     def __post_init__(self) -> None:
         if min(self.short_interval, self.long_interval, self.short_frames, self.long_frames) < 1:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from asmd import checkpoints
 from asmd.boxes import Boxes, clip_to_frame, iou, to_center
@@ -89,6 +91,29 @@ def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
     if (inside[2:] < MIN_SIDE).any():
         raise BoxError(f"the box {text} is too small: {MIN_SIDE:g} pixels a side inside the frame are the least")
     return inside
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """Candidates (N, 4), their log-odds (N,), by what they are ranked (N,), and their layouts (N, D)."""
+
+    boxes: Boxes
+    margins: NDArray[np.float64]
+    ranks: NDArray[np.float64]
+    layouts: Tensor
+
+    def top(self, count: int) -> Boxes:
+        """Mean (4,) of the best boxes."""
+        return np.asarray(self.boxes[np.argsort(-self.ranks, kind="stable")[:count]].mean(axis=0))
+
+    def joined(self, other: _Scored) -> _Scored:
+        """These candidates and others."""
+        return _Scored(
+            np.concatenate([self.boxes, other.boxes]),
+            np.concatenate([self.margins, other.margins]),
+            np.concatenate([self.ranks, other.ranks]),
+            torch.cat([self.layouts, other.layouts]),
+        )
 
 
 class Tracker:
@@ -193,7 +218,7 @@ class Tracker:
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._index = 0
-        self._velocity = np.zeros(2)
+        self._failed = 0
         if self._flow is not None:
             self._flow.reset()
             self._flow.push(frame)
@@ -230,16 +255,18 @@ class Tracker:
         score = float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
         status = self._confidence.update(score)
         success = margin > 0
-        if success:
-            follow = self.config.search.follow
+        search = self.config.search
+        if success or status is not Status.LOST:
+            # The best candidate is the best guess even when it scores low; a lost target is waited for where it was.
+            follow = search.follow if success else 0.0
             self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
-            self._shift = self.config.search.shift
-            self._remember(view)
         else:
-            search = self.config.search
-            self._shift = max(self._shift, min(search.max_shift, self._shift * search.growth))
+            reported = self._box
+        self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
+        if success:
+            self._remember(view)
         self._learn(success)
-        box = clip_to_frame(reported if success else self._box, self._size, VISIBLE_SIDE)
+        box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 
     def _expected(self) -> Boxes:
@@ -261,25 +288,36 @@ class Tracker:
         assert self._size is not None
         search = self.config.search
         boxes = candidates.gaussian(expected, search.candidates, self._shift, search.scale, self._rng)
-        boxes = candidates.limit(boxes, self._size, self._min_side)
-        prior = None
-        if search.prior:
-            shifts = (to_center(boxes)[:, :2] - to_center(expected)[:2]) / expected[2:].mean()
-            prior = -search.prior * (shifts**2).sum(axis=1)
-        return self._best(view, boxes, prior)
+        if search.sweep:
+            boxes = np.concatenate([boxes, candidates.sweep(expected, view.bounds, search.sweep)])
+        described = self._describe(view, boxes, expected)
+        if search.refine:
+            near = described.top(1)
+            narrow = candidates.gaussian(near, search.refine, search.shift / 4, 2 * search.scale, self._rng)
+            described = described.joined(self._describe(view, narrow, expected))
+        return self._choose(described)
 
-    def _best(
-        self, view: View, boxes: Boxes, prior: np.ndarray[tuple[int], np.dtype[np.float64]] | None = None
-    ) -> tuple[Boxes, float, Boxes]:
+    def _describe(self, view: View, boxes: Boxes, expected: Boxes | None = None) -> _Scored:
+        """Scores boxes; with `expected`, those farther from it rank lower."""
+        assert self._size is not None
+        boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
         margins = self._classifier.margins(described.identity).double().cpu().numpy()
-        ranked = np.argsort(-(margins if prior is None else margins + prior), kind="stable")
+        ranks = margins
+        if expected is not None and self.config.search.prior:
+            shifts = (to_center(boxes)[:, :2] - to_center(expected)[:2]) / expected[2:].mean()
+            ranks = margins - self.config.search.prior * (shifts**2).sum(axis=1)
+        return _Scored(boxes, margins, ranks, described.layout)
+
+    def _choose(self, scored: _Scored) -> tuple[Boxes, float, Boxes]:
+        ranked = np.argsort(-scored.ranks, kind="stable")
         top = ranked[: self.config.search.best]
-        raw, margin = boxes[top].mean(axis=0), float(margins[top].mean())
+        raw, margin = scored.boxes[top].mean(axis=0), float(scored.margins[top].mean())
         reported = raw
         if margin > 0 and self.config.regression.enabled:
-            good = ranked[:5][margins[ranked[:5]] > 0]
-            reported = self._regressor.predict(described.layout[torch.from_numpy(good)], boxes[good]).mean(axis=0)
+            good = ranked[:5][scored.margins[ranked[:5]] > 0]
+            layouts = scored.layouts[torch.from_numpy(good)]
+            reported = self._regressor.predict(layouts, scored.boxes[good]).mean(axis=0)
         return raw, margin, reported
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
@@ -298,7 +336,7 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        coarse, _, _ = self._best(view, candidates.limit(boxes, self._size, self._min_side))
+        coarse = self._describe(view, boxes).top(1)
         # A second, closer look, as on any other frame.
         near = self._extractor.look(frame, self._flow, coarse)
         raw, found, reported = self._search(near, coarse)
@@ -308,6 +346,7 @@ class Tracker:
     def _learn_first_frame(self, frame: Frame) -> None:
         assert self._size is not None
         config, sampling, target = self.config, self.config.sampling, self._box
+        self._extractor.start(frame, self._flow, target)
         near = self._extractor.look(frame, self._flow, target)
         draw = self._samples
         positives = [near.describe(draw(sampling.initial_positives)).identity]
@@ -350,8 +389,9 @@ class Tracker:
 
     def _learn(self, success: bool) -> None:
         memory, classifier = self.config.memory, self.config.classifier
+        self._failed = 0 if success else self._failed + 1
         short = self._index % memory.short_interval == 0
-        if short or (not success and memory.update_on_failure):
+        if short or (memory.failure_interval and self._failed % memory.failure_interval == 1):
             self._classifier.train(*self._memory.short(), classifier.update_steps, classifier.update_rate)
         if self._index % memory.long_interval == 0:
             self._classifier.train(*self._memory.long(), classifier.update_steps, classifier.update_rate)

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asmd.models.pooling import bin_weights, pool_boxes
+
+
+def brute_force(features: np.ndarray, corners: np.ndarray, bins: int, samples: int = 200) -> np.ndarray:
+    """Means of the bilinear function by many samples of it."""
+    height, width, channels = features.shape
+    out = np.empty((len(corners), bins, bins, channels))
+    for n, (x1, y1, x2, y2) in enumerate(corners):
+        for i in range(bins):
+            for j in range(bins):
+                part = (np.arange(samples) + 0.5) / samples
+                x = np.clip(x1 + (x2 - x1) * (j + part) / bins, 0, width - 1)
+                y = np.clip(y1 + (y2 - y1) * (i + part) / bins, 0, height - 1)
+                x, y = np.meshgrid(x, y)
+                x0, y0 = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+                u, v = (x - x0)[..., None], (y - y0)[..., None]
+                values = (features[y0, x0] * (1 - u) + features[y0, x0 + 1] * u) * (1 - v)
+                values += (features[y0 + 1, x0] * (1 - u) + features[y0 + 1, x0 + 1] * u) * v
+                out[n, i, j] = values.mean(axis=(0, 1))
+    return out.reshape(len(corners), -1)
+
+
+def test_pooling_is_the_mean_of_the_bilinear_function() -> None:
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(9, 11, 4))
+    # Inside; beyond two edges; all of it; thinner than a cell.
+    corners = np.array([[2.2, 3.1, 7.7, 6.4], [-3.5, 0.2, 4, 14.0], [0, 0, 10, 8], [5.1, 5.1, 5.4, 5.2]])
+    pooled = pool_boxes(torch.from_numpy(features), torch.from_numpy(corners), 3)
+    np.testing.assert_allclose(pooled.numpy(), brute_force(features, corners, 3), atol=2e-3)
+
+
+@settings(max_examples=50)
+@given(st.floats(-20, 20), st.floats(0.01, 30), st.integers(1, 5), st.integers(1, 12))
+def test_weights_add_up_to_one(low: float, length: float, bins: int, cells: int) -> None:
+    weights = bin_weights(torch.tensor([low], dtype=torch.float64), torch.tensor([low + length], dtype=torch.float64), bins, cells)
+    assert torch.allclose(weights.sum(-1), torch.ones(1, bins, dtype=torch.float64), atol=1e-9)
+    assert (weights >= -1e-9).all()
+
+
+def test_whole_map_by_cells_is_the_plain_average() -> None:
+    features = torch.randn(6, 7, 3, dtype=torch.float64)
+    # Cell edges lie half a cell beyond the outermost centres.
+    corners = torch.tensor([[-0.5, -0.5, 6.5, 5.5]], dtype=torch.float64)
+    assert torch.allclose(pool_boxes(features, corners, 1)[0], features.mean((0, 1)))
+
+
+def test_no_boxes() -> None:
+    assert pool_boxes(torch.randn(4, 4, 8), torch.empty(0, 4), 3).shape == (0, 72)
