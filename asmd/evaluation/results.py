@@ -230,23 +230,19 @@ def read_boxes(path: str | Path) -> Boxes:
         ResultsError: if the file is missing, empty, or a row is not four finite numbers; the text names file and row.
     """
     path = Path(path)
-    text = _text(path)
-    fields = text.replace("\n", ",\n,").split(",")  # a row is four fields and its end
-    fields.append("\n")
+    lines = _text(path).split("\n")
+    delimiter = next((d for d in ",;" if d in lines[0]), None)
     try:
-        quick = set(fields[4::5]) == {"\n"} and len(fields) % 5 == 0
-        del fields[4::5]
-        boxes = np.array(list(map(float, fields)) if quick else ()).reshape(-1, 4)
+        boxes = np.loadtxt(lines, delimiter=delimiter, ndmin=2, comments=None)
     except ValueError:
-        boxes = np.empty((0, 4))
-    if not len(boxes):  # other separators, or an error: slower, but it finds the row
-        boxes = np.array([_box(path, number, line) for number, line in enumerate(text.split("\n"), 1)])
+        boxes = np.empty((0, 0))
+    if boxes.shape != (len(lines), 4):  # slower, but it finds the row, and takes mixed separators
+        boxes = np.array([_box(path, number, line) for number, line in enumerate(lines, 1)])
     infinite = ~np.isfinite(boxes)
     bad = infinite.any(axis=1) & ~np.isnan(boxes).all(axis=1)
     if bad.any():
         row = int(bad.argmax())
-        line = text.split("\n")[row].strip()
-        raise ResultsError(f"{path}: row {row + 1}: a box that is not finite ({line})")
+        raise ResultsError(f"{path}: row {row + 1}: a box that is not finite ({lines[row].strip()})")
     return boxes
 
 
