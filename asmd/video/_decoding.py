@@ -59,7 +59,7 @@ def open_video(source: str | Path) -> OpenVideo:
         container = av.open(name, timeout=NETWORK_TIMEOUT_SECONDS if "://" in name else None)
     except (av.FFmpegError, OSError) as error:
         reason = error.strerror or str(error)
-        raise SourceError(f"{name} cannot be opened as a video ({reason}): truncated, or no video at all?") from error
+        raise SourceError(f"{name} cannot be opened as a video ({reason}): cut short, or no video at all?") from error
     stream = container.streams.best("video")
     if not isinstance(stream, VideoStream):
         container.close()
