@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from asmd.errors import ConfigError
+from asmd.tracking.classifier import Classifier, ClassifierConfig
+from asmd.tracking.config import TrackerConfig
+from asmd.tracking.mining import MiningConfig
+
+CPU = torch.device("cpu")
+
+
+def build(config: ClassifierConfig | None = None, features: int = 20, seed: int = 0) -> Classifier:
+    return Classifier(features, config or ClassifierConfig(), MiningConfig(count=24, pool=256), np.random.default_rng(seed), CPU)
+
+
+def clouds(seed: int = 0, features: int = 20, gap: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    positives = torch.randn(200, features, generator=generator) * 0.3 + gap / 2
+    return positives, torch.randn(1000, features, generator=generator) * 0.3 - gap / 2
+
+
+def test_layers_are_three_and_sized_as_printed() -> None:
+    shapes = [tuple(layer.weight.shape) for layer in build(features=1024).layers]
+    assert shapes == [(128, 1024), (128, 128), (2, 128)]
+
+
+def test_it_learns_to_separate() -> None:
+    classifier, (positives, negatives) = build(), clouds()
+    classifier.standardise(torch.cat([positives, negatives]))
+    loss = classifier.train(positives, negatives, 50, 1e-3)
+    assert loss < 0.1
+    assert (classifier.margins(positives) > 0).float().mean() > 0.99
+    assert (classifier.margins(negatives) < 0).float().mean() > 0.99
+
+
+def test_the_printed_schedule_hardly_moves_random_layers() -> None:
+    """FACTS 0.2: with N(0, 0.01) and the printed rates 30 steps leave every score near one half."""
+    config = TrackerConfig.paper().classifier
+    assert (config.init_steps, config.init_rate, config.last_factor, config.update_rate) == (30, 1e-4, 10, 3e-4)
+    classifier, (positives, negatives) = build(config), clouds()
+    classifier.train(positives, negatives, config.init_steps, config.init_rate)
+    assert classifier.margins(positives).abs().max() < 0.2
+
+
+def test_one_step_by_hand() -> None:
+    """SGD on a two-class softmax: the last bias moves by rate * 10 (last layer) * 2 (bias) * mean gradient."""
+    config = ClassifierConfig(positives=4, clip=0.0, momentum=0.0)
+    classifier = Classifier(3, config, MiningConfig("rand", count=12, pool=12), np.random.default_rng(0), CPU)
+    positives, negatives = torch.ones(4, 3), -torch.ones(12, 3)
+    with torch.no_grad():
+        p = torch.softmax(classifier.logits(torch.cat([positives, negatives])), 1)
+        labels = torch.zeros(16, 2)
+        labels[:4, 1] = labels[4:, 0] = 1
+        gradient = (p - labels).mean(0)
+        expected = classifier.layers[-1].bias - 1e-3 * 10 * 2 * gradient
+    classifier.train(positives, negatives, 1, 1e-3)
+    assert torch.allclose(classifier.layers[-1].bias, expected, atol=1e-6)
+
+
+def test_same_seed_same_weights() -> None:
+    results = []
+    for _ in range(2):
+        classifier, (positives, negatives) = build(ClassifierConfig(dropout=0.5), seed=5), clouds()
+        classifier.train(positives, negatives, 5, 1e-3)
+        results.append(classifier.margins(positives))
+    assert torch.equal(*results)
+
+
+@pytest.mark.parametrize("sizes", [(0, 10), (10, 0)])
+def test_nothing_to_learn_from(sizes: tuple[int, int]) -> None:
+    classifier = build()
+    before = classifier.layers[0].weight.clone()
+    assert np.isnan(classifier.train(torch.randn(sizes[0], 20), torch.randn(sizes[1], 20), 3, 1e-3))
+    assert torch.equal(classifier.layers[0].weight, before)
+
+
+def test_fewer_samples_than_a_minibatch() -> None:
+    assert np.isfinite(build().train(torch.randn(3, 20), torch.randn(5, 20), 3, 1e-3))
+
+
+def test_standardise() -> None:
+    classifier = build()
+    samples = torch.randn(500, 20) * 7 + 3
+    classifier.standardise(samples)
+    assert torch.allclose((samples - classifier._mean).mul(classifier._gain).square().mean(), torch.tensor(1.0), atol=1e-4)
+
+
+def test_bad_settings() -> None:
+    with pytest.raises(ConfigError, match="gaussian or kaiming"):
+        ClassifierConfig(init="zeros")

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from asmd.errors import ConfigError
+from asmd.tracking.memory import Memory, MemoryConfig
+
+
+def marked(value: float, count: int) -> Tensor:
+    return torch.full((count, 2), value)
+
+
+def filled(config: MemoryConfig, frames: int) -> Memory:
+    """Frame t holds positives t and negatives 1000 + t, the second of which is the uncertain one."""
+    memory = Memory(config, marked(-1, 5), marked(-2, 7), np.random.default_rng(0))
+    for t in range(frames):
+        negatives = marked(1000 + t, 3)
+        negatives[1, 1] = -9
+        memory.add(marked(t, 2), negatives, torch.tensor([-5.0, 0.1, 3.0]))
+    return memory
+
+
+def test_first_frame_is_never_forgotten_and_memory_is_bounded() -> None:
+    memory = filled(MemoryConfig(short_frames=4, long_frames=6), 200)
+    for positives, negatives in (memory.short(), memory.long()):
+        assert (positives[:5] == -1).all() and (negatives[:7] == -2).all()
+    assert len(memory.short()[0]) == 5 + 4 * 2
+    assert len(memory.long()[0]) == 5 + 6 * 2
+
+
+def test_short_memory_holds_the_last_frames() -> None:
+    positives, negatives = filled(MemoryConfig(short_frames=3), 10).short()
+    assert positives[5:, 0].unique().tolist() == [7, 8, 9]
+    assert negatives[7:, 0].unique().tolist() == [1007, 1008, 1009]
+
+
+def test_long_memory_keeps_the_most_uncertain_negative() -> None:
+    _, negatives = filled(MemoryConfig(long_negatives="uncertain", long_frames=50), 10).long()
+    assert len(negatives) == 7 + 10
+    assert (negatives[7:, 1] == -9).all()
+
+
+def test_long_memory_is_a_fair_sample_of_the_video() -> None:
+    """Reservoir sampling: each of 60 frames is held by a sixth of many memories of 10."""
+    config, counts = MemoryConfig(long_frames=10), np.zeros(60)
+    rng = np.random.default_rng(0)
+    for _ in range(600):
+        memory = Memory(config, marked(-1, 1), marked(-2, 1), rng)
+        for t in range(60):
+            memory.add(marked(t, 1), marked(0, 1), torch.zeros(1))
+        counts[memory.long()[0][1:, 0].numpy().astype(int)] += 1
+    assert counts / 600 == pytest.approx(1 / 6, abs=0.08)
+
+
+def test_frames_without_negatives() -> None:
+    memory = Memory(MemoryConfig(), marked(-1, 1), torch.empty(0, 2), np.random.default_rng(0))
+    memory.add(marked(0, 1), torch.empty(0, 2), torch.empty(0))
+    assert len(memory.long()[1]) == len(memory.short()[1]) == 0
+
+
+def test_printed_intervals() -> None:
+    assert (MemoryConfig().short_interval, MemoryConfig().long_interval) == (15, 50)
+    with pytest.raises(ConfigError, match="at least 1 frame"):
+        MemoryConfig(short_interval=0)
