@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from asmd.boxes import is_valid
 from asmd.datasets import Dataset, check
@@ -22,6 +22,10 @@ from asmd.evaluation.results import ResultsFolder, write_atomic
 from asmd.evaluation.spec import TrackerSource, TrackerSpec, as_spec
 from asmd.sequence import Sequence
 from asmd.tracking.result import TrackerLike
+
+if TYPE_CHECKING:
+    from asmd.evaluation.report import Report
+    from asmd.evaluation.vot_report import VotReport
 
 
 class Experiment(Protocol):
@@ -102,13 +106,37 @@ class Run:
         results: where the raw results are.
         sequences: of the data set.
         failures: those without a result.
+        dataset: name of the data set, empty where it has none.
+        experiment: how it was run.
     """
 
     tracker: str
     results: ResultsFolder
     sequences: tuple[Sequence, ...] = field(repr=False)
     failures: tuple[SequenceFailure, ...] = ()
+    dataset: str = ""
+    experiment: str = "one-pass"
     _keep: object = field(default=None, repr=False)  # the temporary folder lives as long as somebody holds the run
+
+    def report(self, protocol: str | None = None) -> Report | VotReport:
+        """Score the results.
+
+        Args:
+            protocol: `otb`, `lasot`, ... after one pass, `vot2018`, ... after supervised runs; where None the data
+                set's own.
+
+        Raises:
+            ResultsError: if a sequence has failed.
+            ConfigError: if there is no such protocol for such runs.
+        """
+        from asmd.evaluation.report import Report
+        from asmd.evaluation.vot_report import VotReport
+
+        mine, data = [self.tracker], self.dataset
+        if self.experiment == "supervised":
+            rules = protocol or "vot2018"
+            return VotReport.from_results(self.results, self.sequences, rules, name=data, trackers=mine)
+        return Report.from_results(self.results, self.sequences, protocol, name=data, trackers=mine)
 
 
 def evaluate(
@@ -188,7 +216,8 @@ def evaluate(
                 failure = _store(folder, job, outcome)
                 failures += [failure] if failure else []
                 tell(Progress(done := done + 1, total, job, failure))
-    return Run(spec.name, folder, sequences, tuple(failures), temporary)
+    name = str(getattr(dataset, "name", ""))
+    return Run(spec.name, folder, sequences, tuple(failures), name, how.name, temporary)
 
 
 def perform(job: Job) -> Any:

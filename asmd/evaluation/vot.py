@@ -1,18 +1,17 @@
-"""Accuracy, robustness and expected average overlap (EAO) of VOT's supervised experiment.
-
-As the VOT toolkit (0.7) computes them; `docs/evaluating.md` tells where other toolkits part from it.
-"""
+"""Accuracy, robustness and expected average overlap (EAO) of VOT's supervised experiment."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from asmd.errors import ResultsError
+from asmd.errors import ConfigError, ResultsError
 from asmd.evaluation._raster import overlaps, rasterise
 from asmd.evaluation.results import ResultsFolder
 from asmd.evaluation.scoring import frame_size
@@ -20,13 +19,62 @@ from asmd.evaluation.supervised import truth_of
 from asmd.evaluation.trajectories import FAILED, STARTED, Trajectory, read_all
 from asmd.sequence import Sequence
 
-Floats = NDArray[np.float64]
+Floats: TypeAlias = NDArray[np.float64]
 
-BURN_IN = 10
-"""Frames from a start that accuracy does not count: the overlap is flattered by the annotation just given."""
 
-INTERVAL = (100, 356)
-"""Lengths that the EAO of VOT2017 and VOT2018 averages over, both included."""
+@dataclass(frozen=True)
+class VotProtocol:
+    """How supervised runs are scored.
+
+    Attributes:
+        name: as `asmd report --protocol` takes it.
+        summary: in a line.
+        burn_in: frames from a start that accuracy does not count, as overlap is flattered by the box just given.
+        pooled: accuracy is the mean over all frames (each averaged over the repeats first), not over sequences weighted
+            by their length.
+        interval: of the curve that EAO averages, both ends included; entry n averages n frames after a start.
+        spared: a failure in the last so many frames, after which there is no start any more, does not count in EAO.
+    """
+
+    name: str
+    summary: str
+    burn_in: int = 10
+    pooled: bool = False
+    interval: tuple[int, int] = (100, 356)
+    spared: int = 0
+
+
+_VOT2018 = VotProtocol("vot2018", "VOT2018 by the VOT toolkit (0.7): accuracy, failures per 100 frames, EAO")
+
+VOT_PROTOCOLS: dict[str, VotProtocol] = {
+    p.name: p
+    for p in (
+        _VOT2018,
+        replace(
+            _VOT2018,
+            name="vot2018@pysot",
+            summary="VOT2018 by PySOT: frames pooled for accuracy, an EAO interval one frame shorter",
+            pooled=True,
+            interval=(99, 355),
+            spared=4,
+        ),
+    )
+}
+"""Every protocol for supervised runs by its name."""
+
+
+def vot_protocol(name: str | VotProtocol) -> VotProtocol:
+    """The protocol of a name.
+
+    Raises:
+        ConfigError: if there is none; the text names the nearest.
+    """
+    if isinstance(name, VotProtocol):
+        return name
+    if name in VOT_PROTOCOLS:
+        return VOT_PROTOCOLS[name]
+    near = difflib.get_close_matches(name, VOT_PROTOCOLS, n=1, cutoff=0.0)
+    raise ConfigError(f"there is no protocol {name!r} for supervised runs; did you mean {near[0]!r}?")
 
 
 @dataclass(frozen=True)
@@ -50,11 +98,13 @@ class VotScore:
     """A tracker on a VOT challenge.
 
     Attributes:
-        accuracy: mean overlap, sequences weighted by their length.
+        accuracy: mean overlap while it tracks.
         robustness: failures per 100 frames, as papers print it (lower is better).
-        failures: failures a sequence, weighted by the length of the sequence, which is the toolkit's own `R`.
+        failures: failures a sequence, weighted by the length of the sequence, which is what the toolkit calls R.
         eao: expected average overlap; NaN where no run is long enough.
-        curve: expected overlap by length; `curve[n]` averages `n` frames after the start.
+        curve: expected overlap by length; entry n averages n frames after a start.
+        repeats: the most that a sequence has.
+        fps: frames a second, starts aside; NaN where no times are known.
         sequences: each one's share.
     """
 
@@ -63,42 +113,55 @@ class VotScore:
     failures: float
     eao: float
     curve: Floats
+    repeats: int
+    fps: float
     sequences: tuple[SequenceScore, ...]
 
 
-def score(folder: ResultsFolder, tracker: str, dataset: Iterable[Sequence]) -> VotScore:
+def score(
+    folder: ResultsFolder, tracker: str, dataset: Iterable[Sequence], protocol: str | VotProtocol = _VOT2018
+) -> VotScore:
     """Score a tracker's supervised results.
 
     Raises:
         ResultsError: if a sequence has no results, or those of another length.
         DatasetError: if the size of a sequence's frames is not known.
+        ConfigError: if there is no such protocol.
     """
-    scores, fragments = list[SequenceScore](), list[Fragment]()
+    rules = vot_protocol(protocol)
+    scores, fragments, frames, seconds = list[SequenceScore](), list[Fragment](), list[Floats](), list[Floats]()
+    repeats = 0
     for sequence in dataset:
         runs = read_all(folder, tracker, sequence.name)
         if not runs:
             raise ResultsError(f"{folder.root / tracker}: no supervised results of {sequence.name}")
         truth, size = truth_of(sequence), frame_size(sequence)
-        accuracies, failures = list[float](), 0
+        counted, failures = list[Floats](), 0
         for run in runs:
             if len(run) != len(sequence):
                 raise ResultsError(f"{tracker}: {len(run)} rows for {sequence.name}, which has {len(sequence)} frames")
             regions = [None if isinstance(region, int) else rasterise(region) for region in run.regions]
             each = overlaps(regions, truth, size)
-            accuracies.append(_accuracy(run, each))
+            counted.append(_after_burn_in(run, each, rules.burn_in))
             failures += len(run.where(FAILED))
-            fragments += fragments_of(run, each)
-        mean = float(np.mean(accuracies))
-        scores.append(SequenceScore(sequence.name, mean, failures / len(runs), len(sequence)))
+            fragments += fragments_of(run, each, rules.spared)
+            seconds.append(np.delete(run.seconds, run.where(STARTED)))
+        accuracy = float(np.mean([_mean(one, 0.0) for one in counted]))
+        scores.append(SequenceScore(sequence.name, accuracy, failures / len(runs), len(sequence)))
+        frames.append(_mean_of_repeats(counted))
+        repeats = max(repeats, len(runs))
     curve = expected_overlap(fragments)
-    weights = np.array([s.frames for s in scores], dtype=np.float64)
+    lengths = np.array([s.frames for s in scores], dtype=np.float64)
     failed = np.array([s.failures for s in scores])
+    weighted = float(np.average([s.accuracy for s in scores], weights=lengths))
     return VotScore(
-        accuracy=float(np.average([s.accuracy for s in scores], weights=weights)),
-        robustness=float(100 * failed.sum() / weights.sum()),
-        failures=float(np.average(failed, weights=weights)),
-        eao=eao(curve),
+        accuracy=_mean(np.concatenate(frames), 0.0) if rules.pooled else weighted,
+        robustness=float(100 * failed.sum() / lengths.sum()),
+        failures=float(np.average(failed, weights=lengths)),
+        eao=eao(curve, rules.interval),
         curve=curve,
+        repeats=repeats,
+        fps=1 / _mean(np.concatenate(seconds), float("nan")),
         sequences=tuple(scores),
     )
 
@@ -116,11 +179,13 @@ class Fragment:
     failed: bool
 
 
-def fragments_of(run: Trajectory, each: Floats) -> list[Fragment]:
-    """Cut a run at its failures; `each` are the overlaps of its frames."""
+def fragments_of(run: Trajectory, each: Floats, spared: int = 0) -> list[Fragment]:
+    """Cut a run at its failures; `each` are the overlaps of its frames; `spared` as in `VotProtocol`."""
     starts, ends = run.where(STARTED), run.where(FAILED)
+    late = bool(ends) and len(run) - ends[-1] <= spared
     cut = [Fragment(each[start:end], True) for start, end in zip(starts, ends, strict=False)]
-    if len(starts) > len(ends):
+    if late or len(starts) > len(ends):
+        cut = cut[: len(cut) - late]
         cut.append(Fragment(each[starts[-1] :], False))
     return cut
 
@@ -143,14 +208,28 @@ def expected_overlap(fragments: Rows[Fragment]) -> Floats:
     return total / np.maximum(count, 1)
 
 
-def eao(curve: Floats, interval: tuple[int, int] = INTERVAL) -> float:
+def eao(curve: Floats, interval: tuple[int, int] = _VOT2018.interval) -> float:
     """Mean of the curve over an interval of lengths; NaN where it ends before the interval begins."""
-    part = curve[interval[0] : interval[1] + 1]
-    return float(part.mean()) if len(part) else float("nan")
+    return _mean(curve[interval[0] : interval[1] + 1], float("nan"))
 
 
-def _accuracy(run: Trajectory, each: Floats) -> float:
-    counted = ~np.isnan(each)
+def _after_burn_in(run: Trajectory, each: Floats, burn_in: int) -> Floats:
+    counted = each.copy()
     for start in run.where(STARTED):
-        counted[start : start + BURN_IN] = False
-    return float(each[counted].mean()) if counted.any() else 0.0
+        counted[start : start + burn_in] = np.nan
+    return counted
+
+
+def _mean(values: Floats, otherwise: float) -> float:
+    """Mean of what is not NaN."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else otherwise
+
+
+def _mean_of_repeats(counted: Rows[Floats]) -> Floats:
+    """(N,) each frame's mean over the repeats that count it, NaN where none does."""
+    stacked = np.stack(counted)
+    known = ~np.isnan(stacked)
+    count = known.sum(axis=0)
+    total = np.where(known, stacked, 0.0).sum(axis=0)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
