@@ -150,7 +150,7 @@ class Report:
     @property
     def title(self) -> str:
         """Data set, number of sequences and protocol."""
-        return f"{self.dataset or 'results'}: {len(self.sequences)} sequences, protocol {self.protocol.name}"
+        return f"{self.dataset or 'results'} ({len(self.sequences)} sequences), protocol {self.protocol.name}"
 
     def tracker(self, name: str) -> TrackerReport:
         """The entry of a tracker.
@@ -166,20 +166,20 @@ class Report:
     def table(self) -> Table:
         """Trackers and their figures; `print` shows it."""
         shown = [(m, self._column(m)) for m in self.protocol.measures]
-        spread = any(t.repeats > 1 for t in self.trackers)
-        columns = [Column("tracker"), *(c for _, c in shown)]
-        if spread:
-            columns += [
-                Column(f"± {shown[0][1].name}", shown[0][1].digits, scale=self.protocol.scale),
-                Column("repeats"),
-            ]
-        if timed := any(not math.isnan(t.fps) for t in self.trackers):
+        first = shown[0][1]
+        columns = [Column("tracker"), *(column for _, column in shown)]
+        repeated = any(t.repeats > 1 for t in self.trackers)
+        if repeated:
+            columns[2:2] = [Column(f"± {first.name}", first.digits, scale=first.scale), Column("runs")]
+        timed = any(not math.isnan(t.fps) for t in self.trackers)
+        if timed:
             columns.append(Column("fps", 1, "highest"))
         rows: list[tuple[Cell, ...]] = []
         for entry in self.trackers:
             row: list[Cell] = [entry.name, *(entry.measures[m] for m, _ in shown)]
-            row += [entry.spread[shown[0][0]], entry.repeats] if spread else []
-            rows.append(tuple(row + ([entry.fps] if timed else [])))
+            if repeated:
+                row[2:2] = [entry.spread[shown[0][0]], entry.repeats]
+            rows.append((*row, entry.fps) if timed else tuple(row))
         return Table(self.title, tuple(columns), tuple(rows), self.protocol.summary)
 
     def attribute_table(self) -> Table:
