@@ -20,6 +20,7 @@ from asmd.boxes import Boxes, as_boxes, is_valid
 from asmd.errors import BoxError, TrackerStateError, WeightsError
 from asmd.sequence import Frame
 from asmd.tracking.result import Status, TrackResult
+from asmd.video._quiet import quiet_opencv
 
 NANOTRACK_FILES = ("backbone.onnx", "head.onnx")
 """What the folder given as NanoTrack's weights holds."""
@@ -149,10 +150,13 @@ def _nanotrack(weights: str | Path | None) -> OpenCVTracker:
     nano: Any = cv2  # whose type stubs lack the names used here
     params = nano.TrackerNano_Params()
     params.backbone, params.neckhead = map(str, paths)
+
+    def create() -> Any:
+        with quiet_opencv():  # it warns, every time, that it computes where it was not told to compute elsewhere
+            return nano.TrackerNano_create(params)
+
     try:
-        nano.TrackerNano_create(params)
+        create()
     except cv2.error as error:
         raise WeightsError(f"nanotrack: OpenCV cannot read the networks in {weights}: {error.err}") from error
-    return OpenCVTracker(
-        lambda: nano.TrackerNano_create(params), whole_pixels=True, score=lambda tracker: tracker.getTrackingScore()
-    )
+    return OpenCVTracker(create, whole_pixels=True, score=lambda tracker: tracker.getTrackingScore())

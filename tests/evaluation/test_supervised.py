@@ -7,6 +7,7 @@ import os
 import struct
 import subprocess
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -16,7 +17,7 @@ from fake_trackers import Blank, Still
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asmd.errors import ResultsError
+from asmd.errors import ConfigError, ResultsError
 from asmd.evaluation import trajectories
 from asmd.evaluation._raster import overlap, rasterise
 from asmd.evaluation.results import ResultsFolder
@@ -24,6 +25,7 @@ from asmd.evaluation.runner import evaluate
 from asmd.evaluation.supervised import Supervised
 from asmd.evaluation.trajectories import FAILED, SKIPPED, STARTED, Trajectory
 from asmd.evaluation.vot import eao, expected_overlap, fragments_of, score
+from asmd.evaluation.vot_report import VotReport
 from asmd.sequence import Sequence
 
 # What vot-toolkit 0.7.4 answers for these pairs in an image of 100 x 80.
@@ -50,21 +52,19 @@ def test_overlap_is_that_of_the_vot_toolkit(first, second, expected):
 
 
 @given(
-    st.tuples(*[st.floats(-30, 90)] * 2, *[st.integers(2, 60)] * 2),
-    st.tuples(*[st.floats(0, 80)] * 2, *[st.floats(4, 40)] * 2, st.floats(0, 90)),
+    st.tuples(*[st.floats(0, 40)] * 2, *[st.integers(10, 40)] * 2),
+    st.tuples(*[st.floats(25, 60)] * 2, *[st.floats(10, 30)] * 2, st.floats(0, 90)),
 )
-def test_overlap_of_large_regions_is_near_that_of_their_areas(box, turned):
+def test_overlap_inside_the_image_is_near_that_of_the_areas(box, turned):
     x, y, w, h = box
     corners = cv2.boxPoints(((turned[0], turned[1]), (turned[2], turned[3]), turned[4]))
     upright = np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], dtype=np.float32)
-    frame = np.array([[0, 0], [99, 0], [99, 79], [0, 79]], dtype=np.float32)
-    a, inside_a = cv2.intersectConvexConvex(upright, frame)
-    b, inside_b = cv2.intersectConvexConvex(corners, frame)
-    common = cv2.intersectConvexConvex(inside_a, inside_b)[0] if min(a, b) > 0 else 0.0
-    exact = common / (a + b - common) if a + b > common else 0.0
-    # A pixel along the outline is all that rounding can change.
-    slack = 2 * (w + h + turned[2] + turned[3] + 8) / max(a + b - common, 1)
-    assert abs(overlap(rasterise(box), rasterise(corners.ravel()), (80, 100)) - exact) <= slack
+    areas = w * h + turned[2] * turned[3]
+    common = cv2.intersectConvexConvex(upright, corners)[0]
+    # A pixel along the outlines is all that rounding can change.
+    slack = (2 * (w + h) + 2 * (turned[2] + turned[3])) / (areas - common)
+    found = overlap(rasterise(box), rasterise(corners.ravel()), (100, 100))
+    assert found == pytest.approx(common / (areas - common), abs=slack)
 
 
 def test_a_region_of_another_size_is_refused():
@@ -75,7 +75,7 @@ def test_a_region_of_another_size_is_refused():
 class Leaving(Still):
     """Jumps off the target in its third frame after each start, and tells on which frames it was started."""
 
-    starts: list[float] = []
+    starts: ClassVar[list[float]] = []
 
     def init(self, frame, box):
         super().init(frame, box)
@@ -261,3 +261,44 @@ def test_measures_are_those_of_the_vot_toolkit(tmp_path):
     dataset = [vot_sample.sequence(name) for name in vot_sample.LENGTHS]
     ours = score(ResultsFolder(tmp_path / "results"), "made", dataset)
     assert (ours.accuracy, ours.failures, ours.eao) == pytest.approx(toolkit_measures(tmp_path, "made"), abs=1e-4)
+
+
+def test_pysot_pools_frames_and_spares_a_failure_at_the_very_end(tmp_path):
+    # Two sequences with the annotation (10, 10, 20, 20): overlaps 1 on 110 frames, 1/2 (a shift by a third) on 20.
+    box, shifted = "10,10,20,20", "10,10,20,10"
+    rows = {"long": ["1"] + [box] * 119, "short": ["1"] + [shifted] * 27 + ["2", "0"]}
+    dataset = []
+    for name, lines in rows.items():
+        folder = tmp_path / "t" / "baseline" / name
+        folder.mkdir(parents=True)
+        (folder / f"{name}_001.txt").write_text("\n".join(lines) + "\n")
+        truth = np.tile([10.0, 10, 20, 20], (len(lines), 1))
+        dataset.append(Sequence(name, (), truth, meta={"resolution": "(64, 48)"}))
+    toolkit_way, pysot = (score(ResultsFolder(tmp_path), "t", dataset, p) for p in ("vot2018", "vot2018@pysot"))
+    assert toolkit_way.accuracy == pytest.approx((120 * 1 + 30 * 0.5) / 150)
+    assert pysot.accuracy == pytest.approx((110 * 1 + 18 * 0.5) / 128)
+    assert toolkit_way.robustness == pysot.robustness == pytest.approx(100 / 150)
+    # Over n > 27 frames the failed run has (27/2)/n on average; PySOT lets it end with its sequence instead.
+    n = np.arange(100, 120)
+    assert toolkit_way.eao == pytest.approx(np.mean((1 + 13.5 / n) / 2))
+    assert pysot.eao == pytest.approx(1.0)
+    table = str(VotReport.from_results(tmp_path, dataset, name="vot2018").table())
+    assert "vot2018: 2 sequences, protocol vot2018" in table and "0.900" in table and "0.667" in table
+
+
+def test_a_report_puts_the_best_first_and_names_what_is_missing(tmp_path):
+    _write_sample(tmp_path)
+    dataset = [vot_sample.sequence(name) for name in vot_sample.LENGTHS]
+    worse = Trajectory("x", (1, 2, 0), np.full(3, np.nan))
+    for sequence in dataset:
+        regions = (*worse.regions, *[0] * (len(sequence) - 3))
+        path = trajectories.path_of(ResultsFolder(tmp_path), "worse", sequence.name, 1)
+        trajectories.write(path, Trajectory(sequence.name, regions, np.full(len(sequence), np.nan)))
+    report = VotReport.from_results(tmp_path, dataset)
+    assert [entry["tracker"] for entry in report.to_json()] == ["made", "worse"]
+    assert report.to_json()[1]["fps"] is None
+    assert [row[0] for row in report.sequence_table("made").rows] == ["spin", "plain", "drift"]
+    with pytest.raises(ResultsError, match="no supervised results of 'other'; there are made, worse"):
+        VotReport.from_results(tmp_path, dataset, trackers=["other"])
+    with pytest.raises(ConfigError, match=r"did you mean 'vot2018@pysot'"):
+        VotReport.from_results(tmp_path, dataset, "vot2018@pyso")
