@@ -42,6 +42,8 @@ COMMANDS: dict[str, str] = {
     "track": "Track one object through a video, images, a camera or a stream.",
     "data": "List the data sets that can be read, and check whether one is all there.",
     "evaluate": "Run a tracker over a data set; resumes where it stopped.",
+    "report": "Score raw results by a benchmark's rules; tables, plots and one HTML page.",
+    "submit": "Make the zip that the server of GOT-10k or TrackingNet takes.",
     "vot": "Make a tracker known to the VOT toolkit.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -20,6 +24,9 @@ from asmd.sequence import Sequence
 
 Repeats: TypeAlias = "Rows[Mapping[str, SequenceRun]]"
 """The runs of one tracker: for each repeat, the run of each sequence by its name."""
+
+LARGEST_ZIP = 4 << 30
+"""Bytes of text that a zip of results may unpack to."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,29 @@ class Loaded:
     warnings: list[str] = field(default_factory=list)
 
 
+@contextmanager
+def unpacked(results: str | Path) -> Iterator[Path]:
+    """A folder of results as it is; a zip file of one as a temporary folder, which is gone afterwards.
+
+    Raises:
+        ResultsError: if it is neither, or the zip is damaged or holds more than `LARGEST_ZIP` bytes.
+    """
+    path = Path(results)
+    if not path.is_file():
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="asmd-") as folder:
+        place = Path(folder) / path.stem
+        try:
+            with zipfile.ZipFile(path) as archive:
+                if (size := sum(entry.file_size for entry in archive.infolist())) > LARGEST_ZIP:
+                    raise ResultsError(f"{path}: holds {size} bytes, which is more than results would")
+                archive.extractall(place)
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+            raise ResultsError(f"{path}: not a whole zip file of results ({error})") from error
+        yield place
+
+
 def sources(
     results: str | Path, also: Mapping[str, str | Path] | None = None, one_based: Iterable[str] = ()
 ) -> list[Source]:
@@ -70,13 +100,14 @@ def sources(
         ResultsError: if there are no results, two trackers have one label, or `one_based` names none of them.
     """
     root, shifted = Path(results), set(one_based)
-    folders = [p.name for p in root.iterdir() if p.is_dir()] if root.is_dir() else []
-    alone = any(root.glob("*.txt")) and all(re.fullmatch(r"run-\d+", name) for name in folders)
-    places = [(root.name, root)] if alone else [(name, root / name) for name in ResultsFolder(root).trackers()]
+    if _is_tracker(root):
+        places = [(root.resolve().name, root.resolve())]
+    else:
+        places = [(name, root / name) for name in ResultsFolder(root).trackers()]
     for label, place in (also or {}).items():
         if not Path(place).is_dir():
             raise ResultsError(f"{place}: no such folder of results")
-        places.append((label, Path(place)))
+        places.append((label, Path(place).resolve()))
     found = [Source(label, ResultsFolder(p.parent), p.name, label in shifted) for label, p in places]
     labels = [source.label for source in found]
     if twice := [label for label in labels if labels.count(label) > 1]:
@@ -84,6 +115,16 @@ def sources(
     if unknown := sorted(shifted - set(labels)):
         raise ResultsError(f"{root}: no tracker is called {unknown[0]!r}; there are {', '.join(labels)}")
     return found
+
+
+def _is_tracker(root: Path) -> bool:
+    """Whether a folder holds the results of one tracker, not those of several in folders of their own."""
+    if not root.is_dir():
+        return False
+    if any(path.stem.startswith(path.parent.name) for path in root.glob("*/*_001.txt")):
+        return True
+    folders = [p.name for p in root.iterdir() if p.is_dir()]
+    return any(root.glob("*.txt")) and all(re.fullmatch(r"run-\d+", name) for name in folders)
 
 
 def load(found: Rows[Source], dataset: Iterable[Sequence], protocol: Protocol, *, common: bool = False) -> Loaded:

@@ -81,7 +81,7 @@ def attribute_plot(report: Report) -> Figure | None:
     if len(attributes) < 3:
         return None
     first = report.protocol.measures[0]
-    figure, axes = _figure(6.6, 6.0, polar=True)
+    figure, axes = figure_of(6.6, 6.0, polar=True)
     angles = np.linspace(0, 2 * np.pi, len(attributes), endpoint=False)
     closed = np.append(angles, angles[0])
     highest = 0.0
@@ -109,10 +109,10 @@ def speed_plot(report: Report) -> Figure | None:
     if not timed:
         return None
     first = report.protocol.measures[0]
-    figure, axes = _figure(8.4, 4.4)
+    figure, axes = figure_of(7.4, 4.4)
     for rank, entry in timed:
         look = Look.of(rank) if rank < SHOWN else Look(GREY, "-", "o", "full")
-        label = f"[{entry.measures[first]:.3f}, {entry.fps:.1f} fps] {entry.name}" if rank < SHOWN else None
+        label = f"[{entry.measures[first]:.3f}, {entry.fps:.3g} fps] {entry.name}" if rank < SHOWN else None
         style: dict[str, Any] = {"color": look.colour, "markersize": 9, "linestyle": "none", "fillstyle": look.fill}
         axes.plot(entry.fps, entry.measures[first], look.marker, label=label, zorder=3 if label else 2, **style)
     axes.set_xscale("log")
@@ -140,7 +140,7 @@ def repeats_plot(report: Report) -> Figure | None:
         return None
     first = report.protocol.measures[0]
     entries = report.trackers[:SHOWN][::-1]
-    figure, axes = _figure(6.4, 1.4 + 0.34 * len(entries))
+    figure, axes = figure_of(7.4, 1.4 + 0.34 * len(entries))
     for row, entry in enumerate(entries):
         look = Look.of(len(entries) - 1 - row)
         spread = entry.spread[first]
@@ -207,7 +207,8 @@ def _plus_minus(entry: TrackerReport, measure: str) -> str:
     return "" if math.isnan(spread) else f" ± {spread:.3f}"
 
 
-def _figure(width: float, height: float, *, polar: bool = False) -> tuple[Figure, Axes]:
+def figure_of(width: float, height: float, *, polar: bool = False) -> tuple[Figure, Axes]:
+    """An empty figure of a size in inches, in the style of all of them."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
@@ -219,7 +220,7 @@ def _figure(width: float, height: float, *, polar: bool = False) -> tuple[Figure
 
 def _curves(report: Report, curve: Curve, field: str, measure: str, title: str, x_label: str, y_label: str) -> Figure:
     """One line a tracker, best by the figure of this curve first, which stands before its name."""
-    figure, axes = _figure(7.4, 4.4)
+    figure, axes = figure_of(7.4, 4.4)
     looks = {t.name: Look.of(rank) for rank, t in enumerate(report.trackers)}
     ordered = sorted(report.trackers, key=lambda t: -t.measures[measure])
     named = {t.name for t in report.trackers[:SHOWN]}

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from asmd.errors import DatasetError, ResultsError
 from asmd.evaluation.absence import AbsenceScore, absence_score
-from asmd.evaluation.loading import Loaded, Repeats, load, sources
+from asmd.evaluation.loading import Loaded, Repeats, Source, load, sources, unpacked
 from asmd.evaluation.protocols import Protocol, default_protocol
 from asmd.evaluation.protocols import protocol as find_protocol
 from asmd.evaluation.results import ResultsFolder
@@ -91,8 +91,8 @@ class Report:
         """Read raw results and score them.
 
         Args:
-            results: a folder with a subfolder for each tracker, or runs in memory: for each tracker its repeats, each
-                of them the run of every sequence by its name.
+            results: a folder with a subfolder for each tracker, a zip of one, or runs in memory: for each tracker its
+                repeats, each of them the run of every sequence by its name.
             dataset: the annotation; frames are needed only by protocols that clip boxes and by filmstrips.
             protocol: a protocol or its name; the data set's own where None.
             name: what to call the data set; its own name where empty.
@@ -112,16 +112,11 @@ class Report:
         if isinstance(results, Mapping):
             loaded = Loaded(sequences, runs=dict(results))
         else:
-            root = results.root if isinstance(results, ResultsFolder) else results
-            found = sources(root, also, one_based)
-            if trackers is not None:
-                wanted = list(trackers)
-                if unknown := [t for t in wanted if t not in {s.label for s in found}]:
-                    raise ResultsError(
-                        f"{root}: no results of {unknown[0]!r}; there are {', '.join(s.label for s in found)}"
-                    )
-                found = [s for s in found if s.label in wanted]
-            loaded = load(found, sequences, rules, common=common)
+            with unpacked(results.root if isinstance(results, ResultsFolder) else results) as root:
+                found = sources(root, also, one_based)
+                if trackers is not None:
+                    found = _chosen(found, list(trackers), root)
+                loaded = load(found, sequences, rules, common=common)
         return cls.from_runs(loaded, rules, name)
 
     @classmethod
@@ -249,6 +244,13 @@ class Report:
     def _column(self, measure: str) -> Column:
         scale = self.protocol.scale
         return Column(measure_name(self.protocol, measure), 3 if scale == 1 else 2, "highest", scale)
+
+
+def _chosen(found: list[Source], names: list[str], root: Path) -> list[Source]:
+    labels = [source.label for source in found]
+    if unknown := [name for name in names if name not in labels]:
+        raise ResultsError(f"{root}: no results of {unknown[0]!r}; there are {', '.join(labels)}")
+    return [source for source in found if source.label in names]
 
 
 def _plainly(column: Column, name: str) -> Column:
