@@ -65,6 +65,10 @@ class SpatiotemporalResNet(nn.Module):
         """Length of the pooled feature vector: both streams, 1024."""
         return len(STREAMS) * STAGE_CHANNELS[-1]
 
+    def stride(self, stage: int) -> int:
+        """Pixels between neighbouring cells of the map of stage 1 to 4."""
+        return 16 if stage == 4 and self.config.dilate_layer4 else 2 ** (stage + 1)
+
     def linked(self, block: int) -> bool:
         """Whether block 0 or 1 of a stage receives a link."""
         return self.config.links == "block" or (self.config.links == "stage" and block == BLOCKS_PER_STAGE - 1)

@@ -24,6 +24,7 @@ class ClassifierConfig:
         init: "gaussian" is MDNet's N(0, 0.01) with biases 0.1, which the printed learning rates hardly move in 30 steps
             (FACTS 0.2); "kaiming" (He et al., ICCV 2015) trains.
         standardise: subtract the mean of the first frame's samples and divide by their overall deviation.
+        smoothing: share of a label that goes to the other class, which keeps scores from running off to 0 and 1.
         dropout: share of hidden units dropped while training.
         init_steps: steps on the first frame.
         init_rate: their learning rate; the last layer's is `last_factor` times it.
@@ -39,7 +40,8 @@ class ClassifierConfig:
     hidden: int = 128
     init: str = "kaiming"
     standardise: bool = True
-    dropout: float = 0.0
+    smoothing: float = 0.0
+    dropout: float = 0.5
     init_steps: int = 50
     init_rate: float = 1e-3
     update_steps: int = 10
@@ -145,7 +147,9 @@ class Classifier:
             samples = torch.cat([positives[torch.from_numpy(batch)], negatives[torch.from_numpy(hard)]])
             labels = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
             labels[: len(batch)] = POSITIVE
-            loss = nn.functional.cross_entropy(self.logits(samples, train=True), labels)
+            loss = nn.functional.cross_entropy(
+                self.logits(samples, train=True), labels, label_smoothing=2 * self.config.smoothing
+            )
             optimiser.zero_grad()
             loss.backward()
             if self.config.clip:

@@ -30,6 +30,7 @@ class SearchConfig:
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
         prior: weight of a normal prior on the shift, in units of log-odds at one mean side from the last place; 0 is none.
         follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
+        hold: a lost target's box stays where it is while the score is below this.
         flow_shift: start from where the flow inside the box has moved it.
     """
 
@@ -43,6 +44,7 @@ class SearchConfig:
     best: int = 5
     prior: float = 0.0
     follow: float = 0.0
+    hold: float = 0.0
     flow_shift: bool = False
 
     def __post_init__(self) -> None:
@@ -70,7 +72,7 @@ class SamplingConfig:
     memory_negatives: SampleConfig = SampleConfig("uniform", 2, 5, 200, max_iou=0.5)
     update_positives: SampleConfig = SampleConfig("gaussian", 0.1, 5, 50, min_iou=0.7)
     update_negatives: SampleConfig = SampleConfig("uniform", 2, 5, 200, max_iou=0.3)
-    augmentations: tuple[str, ...] = ()
+    augmentations: tuple[str, ...] = ("flip", "blur", "rotate", "shift-flow")
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class TrackerConfig:
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
             search=SearchConfig(best=1),
+            sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 init="gaussian",
                 standardise=False,

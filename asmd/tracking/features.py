@@ -54,7 +54,7 @@ class FeatureConfig:
     bins: int = 3
     region_scale: float = 4.5
     region_size: int = 353
-    channels: int = 0
+    channels: int = 64
     context: float = 1.0
     crop_size: int = 224
     batch: int = 32
@@ -155,7 +155,7 @@ class _Inputs:
 class RegionView:
     """Maps of one rectangle of a frame."""
 
-    def __init__(self, maps: list[tuple[Tensor, float]], corners: NDArray[np.int64], scale: Boxes, config: FeatureConfig):
+    def __init__(self, maps: list[tuple[Tensor, int]], corners: NDArray[np.int64], scale: Boxes, config: FeatureConfig):
         self.maps = maps
         self.bounds = np.array([*corners[:2], *(corners[2:] - corners[:2])], dtype=np.float64)
         self._origin = np.tile(corners[:2], 2)
@@ -228,11 +228,10 @@ class RegionExtractor:
             for stream in stages[stage]:
                 if stream is not None:
                     cells = stream[0].permute(1, 2, 0)
-                    stride = (pixels[0] - 1) / (cells.shape[0] - 1)
                     cells = torch.nn.functional.normalize(cells, dim=2)
                     if self._bases:
                         cells = cells @ self._bases[len(maps)]
-                    maps.append((cells, stride))
+                    maps.append((cells, self._inputs.network.stride(stage)))
         scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
         return RegionView(maps, corners, scale, self._config)
 

@@ -57,6 +57,7 @@ class FeatureNetwork:
         self._network = fold_batch_norm(network).to(device, self.dtype, memory_format=torch.channels_last)
         for parameter in self._network.parameters():
             parameter.requires_grad_(False)
+        self.stride = network.stride
         self._scale = torch.tensor([1 / (255 * s) for s in IMAGENET_STD], device=device).view(1, 3, 1, 1)
         self._shift = torch.tensor([-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], device=device)
         self._shift = self._shift.view(1, 3, 1, 1)

@@ -194,6 +194,10 @@ class Tracker:
             missing=tuple(missing),
         )
 
+    def reseed(self, seed: int) -> None:
+        """Draws from another seed, from the next `init` on."""
+        self._seed = seed
+
     def init(self, frame: Frame, box: ArrayLike) -> TrackResult:
         """Starts on a frame; forgets whatever was tracked before.
 
@@ -256,7 +260,7 @@ class Tracker:
         status = self._confidence.update(score)
         success = margin > 0
         search = self.config.search
-        if success or status is not Status.LOST:
+        if success or status is not Status.LOST or score >= search.hold:
             # The best candidate is the best guess even when it scores low; a lost target is waited for where it was.
             follow = search.follow if success else 0.0
             self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
@@ -293,7 +297,7 @@ class Tracker:
         described = self._describe(view, boxes, expected)
         if search.refine:
             near = described.top(1)
-            narrow = candidates.gaussian(near, search.refine, search.shift / 4, 2 * search.scale, self._rng)
+            narrow = candidates.gaussian(near, search.refine, search.shift / 4, search.scale, self._rng)
             described = described.joined(self._describe(view, narrow, expected))
         return self._choose(described)
 

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from moving_scene import Scene
+
+from asmd.boxes import Boxes, iou
+from asmd.errors import BoxError, ConfigError, FrameError, TrackerStateError
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.sequence import Frame
+from asmd.tracking.candidates import SampleConfig
+from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
+from asmd.tracking.result import Status
+from asmd.tracking.tracker import Tracker
+
+SMALL = replace(
+    TrackerConfig.realtime(),
+    features=replace(TrackerConfig.realtime().features, region_size=129),
+    sampling=replace(
+        TrackerConfig.realtime().sampling,
+        initial_near=SampleConfig("uniform", 1, 10, 400, max_iou=0.5),
+        initial_whole=200,
+    ),
+)
+"""The preset with a smaller region and fewer samples, to be quick."""
+
+
+def run(tracker: Tracker, scene: Scene, frames: int, hidden: range = range(0)) -> list[tuple[Boxes, float, Status]]:
+    results = [tracker.init(scene.frame(0), scene.box(0))]
+    results += [tracker.update(scene.frame(t, visible=t not in hidden)) for t in range(1, frames)]
+    assert [r.index for r in results] == list(range(frames))
+    return [(r.box, r.score, r.status) for r in results]
+
+
+def test_it_follows_a_plain_object(network: SpatiotemporalResNet, scene: Scene) -> None:
+    results = run(Tracker(network, SMALL), scene, 25)
+    overlap = [float(iou(box, scene.box(t))) for t, (box, _, _) in enumerate(results)]
+    assert np.mean(overlap) > 0.7
+    assert min(overlap) > 0.5
+    assert all(status is Status.FOUND for _, _, status in results)
+
+
+def test_it_says_when_the_object_is_gone(network: SpatiotemporalResNet, scene: Scene) -> None:
+    results = run(Tracker(network, SMALL), scene, 24, hidden=range(10, 24))
+    seen = [score for _, score, _ in results[1:10]]
+    gone = [score for _, score, _ in results[12:]]
+    assert min(seen) > max(gone)
+    assert results[-1][2] is Status.LOST
+
+
+def test_it_finds_a_lost_object_again_elsewhere(network: SpatiotemporalResNet, scene: Scene) -> None:
+    tracker = Tracker(network, SMALL)
+    tracker.init(scene.frame(0), scene.box(0))
+    for _ in range(9):
+        lost = tracker.update(scene.frame(0, visible=False))
+    assert lost.status is Status.LOST
+    results = [tracker.update(scene.frame(28)) for _ in range(14)]
+    assert results[-1].status is Status.FOUND
+    assert iou(results[-1].box, scene.box(28)) > 0.5
+
+
+def test_same_seed_same_boxes_bit_for_bit(network: SpatiotemporalResNet, scene: Scene) -> None:
+    tracker = Tracker(network, SMALL, seed=4)
+    first = run(tracker, scene, 8)
+    again = run(tracker, scene, 8)  # the same object, started afresh
+    other = run(Tracker(network, SMALL, seed=4), scene, 8)
+    for (a, s, _), (b, t, _), (c, u, _) in zip(first, again, other, strict=True):
+        assert (a == b).all() and (a == c).all() and s == t == u
+    different = run(Tracker(network, SMALL, seed=5), scene, 8)
+    assert any((a != b).any() for (a, _, _), (b, _, _) in zip(first, different, strict=True))
+
+
+def test_proposals_are_asked_only_when_lost(network: SpatiotemporalResNet, scene: Scene) -> None:
+    calls: list[Boxes] = []
+
+    def propose(frame: Frame, box: Boxes, rng: np.random.Generator) -> Boxes:
+        calls.append(box)
+        return scene.box(20)[None]
+
+    config = replace(SMALL, redetection=replace(SMALL.redetection, enabled=False, interval=1))
+    tracker = Tracker(network, config, proposals=propose)
+    tracker.init(scene.frame(0), scene.box(0))
+    tracker.update(scene.frame(1))
+    assert not calls
+    for _ in range(9):
+        tracker.update(scene.frame(1, visible=False))
+    assert calls
+    for _ in range(4):
+        result = tracker.update(scene.frame(20))
+    assert iou(result.box, scene.box(20)) > 0.4
+
+
+def test_paper_preset_runs(network: SpatiotemporalResNet, scene: Scene) -> None:
+    config = TrackerConfig.paper()
+    assert config.features.extractor == "crop" and config.features.motion == "on"
+    quick = replace(
+        config,
+        features=replace(config.features, crop_size=64),
+        search=replace(config.search, candidates=16),
+        sampling=replace(
+            config.sampling,
+            initial_positives=SampleConfig("gaussian", 0.1, 5, 20, min_iou=0.7),
+            initial_near=SampleConfig("uniform", 1, 10, 20, max_iou=0.5),
+            initial_whole=20,
+            memory_negatives=SampleConfig("uniform", 2, 5, 20, max_iou=0.5),
+        ),
+        regression=replace(config.regression, samples=20),
+    )
+    results = run(Tracker(network, quick), scene, 3)
+    assert all(np.isfinite(box).all() for box, _, _ in results)
+
+
+@pytest.mark.parametrize("motion", ["on", "auto", "off"])
+def test_motion_stream(network: SpatiotemporalResNet, scene: Scene, motion: str) -> None:
+    config = replace(SMALL, features=replace(SMALL.features, motion=motion))  # type: ignore[arg-type]
+    plain = run(Tracker(network, config), scene, 3)
+    trained = run(Tracker(network, config, motion_trained=True), scene, 3)
+    same = all((a == b).all() for (a, _, _), (b, _, _) in zip(plain, trained, strict=True))
+    assert same == (motion != "auto")
+
+
+@pytest.mark.parametrize("name", ["paper", "accurate", "realtime"])
+def test_presets_by_name(name: str) -> None:
+    assert TrackerConfig.preset(name) == getattr(TrackerConfig, name)()
+
+
+def test_unknown_preset_is_named() -> None:
+    with pytest.raises(ConfigError, match="choose paper, accurate, realtime"):
+        TrackerConfig.preset("fast")
+
+
+def test_update_before_init(network: SpatiotemporalResNet, scene: Scene) -> None:
+    with pytest.raises(TrackerStateError, match="before init"):
+        Tracker(network, SMALL).update(scene.frame(0))
+
+
+@pytest.mark.parametrize(
+    ("box", "reason"),
+    [
+        ((10, 10, 0, 20), "no area"),
+        ((10, 10, -5, 20), "no area"),
+        ((float("nan"), 10, 20, 20), "not finite"),
+        ((10, 10, float("inf"), 20), "not finite"),
+        ((10, 10, 2, 2), "too small"),
+        ((500, 10, 20, 20), "outside the frame of 160x120"),
+        ((-30, 10, 20, 20), "outside the frame"),
+        ((159, 10, 20, 20), "too small"),
+        ((10, 10, 20), "four numbers"),
+        ("ten", "four numbers"),
+    ],
+)
+def test_bad_boxes(network: SpatiotemporalResNet, scene: Scene, box: object, reason: str) -> None:
+    with pytest.raises(BoxError, match=reason) as caught:
+        Tracker(network, SMALL).init(scene.frame(0), box)  # type: ignore[arg-type]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        np.zeros((120, 160), np.uint8),
+        np.zeros((120, 160, 4), np.uint8),
+        np.zeros((120, 160, 3), np.uint16),
+        np.zeros((120, 160, 3), np.float32),
+        np.zeros((5, 5, 3), np.uint8),
+        None,
+    ],
+)
+def test_bad_frames(network: SpatiotemporalResNet, frame: object) -> None:
+    with pytest.raises(FrameError):
+        Tracker(network, SMALL).init(frame, (1, 1, 4, 4))  # type: ignore[arg-type]
+
+
+def test_a_frame_of_another_size_is_refused_and_nothing_is_lost(network: SpatiotemporalResNet, scene: Scene) -> None:
+    tracker = Tracker(network, SMALL)
+    tracker.init(scene.frame(0), scene.box(0))
+    with pytest.raises(FrameError, match="changed from 160x120 to 80x60"):
+        tracker.update(np.zeros((60, 80, 3), np.uint8))
+    assert iou(tracker.update(scene.frame(1)).box, scene.box(1)) > 0.5
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(24, 200),
+    st.integers(24, 200),
+    st.tuples(st.floats(-0.5, 1), st.floats(-0.5, 1), st.floats(0.02, 2), st.floats(0.02, 2)),
+    st.sampled_from(["noise", "black", "cut"]),
+    st.sampled_from([2, 3, 5]),
+    st.booleans(),
+)
+def test_any_box_in_any_video_gives_finite_boxes_that_touch_the_frame(
+    network: SpatiotemporalResNet,
+    height: int,
+    width: int,
+    shape: tuple[float, float, float, float],
+    kind: str,
+    best: int,
+    sweep: bool,
+) -> None:
+    rng = np.random.default_rng(0)
+    box = np.array(shape) * [width, height, width, height]
+    search = replace(SMALL.search, candidates=24, best=best, sweep=0.5 if sweep else 0.0)
+    tracker = Tracker(network, replace(SMALL, search=search, features=replace(SMALL.features, region_size=65)))
+    frames = [rng.integers(0, 255, (height, width, 3), dtype=np.uint8) for _ in range(7)]
+    if kind == "black":
+        frames = [frames[0], *[np.zeros_like(f) for f in frames[1:]]]
+    elif kind == "cut":
+        frames = [np.full_like(f, 40 * i) for i, f in enumerate(frames)]
+    try:
+        results = [tracker.init(frames[0], box)]
+    except BoxError:
+        return
+    results += [tracker.update(f) for f in frames[1:]]
+    for result in results:
+        x, y, w, h = result.box
+        assert np.isfinite(result.box).all()
+        assert w > 0 and h > 0
+        assert x < width and y < height and x + w > 0 and y + h > 0
+        assert 0 <= result.score <= 1
+
+
+def test_memory_does_not_grow(network: SpatiotemporalResNet, scene: Scene) -> None:
+    config = replace(SMALL, memory=replace(SMALL.memory, short_frames=3, long_frames=4, short_interval=100, long_interval=100))
+    tracker = Tracker(network, config)
+    tracker.init(scene.frame(0), scene.box(0))
+
+    def held() -> int:
+        return sum(len(t) for part in (tracker._memory.short(), tracker._memory.long()) for t in part)
+
+    for t in range(1, 8):
+        tracker.update(scene.frame(t))
+    before = held()
+    for t in range(8, 14):
+        tracker.update(scene.frame(t))
+    assert held() == before
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigError, match="1 <= best <= candidates"):
+        SearchConfig(candidates=2, best=5)
+    assert SamplingConfig().initial_positives.count == 500
+    assert FeatureConfig().bins == 3
+    assert torch.device("cpu").type == "cpu"
