@@ -129,8 +129,9 @@ def polygon_bounds(polygons: ArrayLike) -> Boxes:
 def polygon_to_box(polygons: ArrayLike) -> Boxes:
     """Boxes that keep the centre and the area of four-point polygons: (..., 8) -> (..., 4).
 
-    The bounds of the polygon are shrunk about the mean of its points by the square root of the ratio of the areas, which
-    is how VOT rectangles are commonly initialised (FACTS 7.6); it assumes the points in order around a near-rectangle.
+    The bounds of the polygon are shrunk about the mean of its points by the square root of the ratio of the areas,
+    which is how VOT rectangles are commonly initialised (FACTS 7.6); it assumes the points in order around a
+    near-rectangle.
     """
     points = np.asarray(polygons, dtype=np.float64)
     xs, ys = points[..., 0::2], points[..., 1::2]

@@ -1,7 +1,7 @@
 """Optical flow, computed once for each frame, and the causal stack of the last L flows.
 
-Flow is measured on the whole frame, at a working resolution that bounds its cost, and expressed in pixels of the original
-frame. As in the two-stream literature it is clipped to +-20 px and mapped linearly to the range of an image
+Flow is measured on the whole frame, at a working resolution that bounds its cost, and expressed in pixels of the
+original frame. As in the two-stream literature it is clipped to +-20 px and mapped linearly to the range of an image
 (Feichtenhofer's flow tools, FACTS 2).
 """
 
@@ -50,7 +50,9 @@ class FlowConfig:
 class FlowMethod(Protocol):
     """A dense flow algorithm on grey uint8 images."""
 
-    def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow: ...
+    def __call__(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow:
+        """Displacement of each pixel of `before`, (H, W), to where it is in `after`."""
+        ...
 
 
 def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:

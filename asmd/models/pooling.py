@@ -1,8 +1,8 @@
 """Average pooling of regions of interest as a matrix product.
 
-A feature map is read as a function that is bilinear between the centres of its cells and constant beyond the outermost; the
-value of a bin is the exact mean of that function over the bin. The mean of a bilinear function over a rectangle is a
-weighted sum of cells, so pooling all boxes is one (boxes x bins, cells) by (cells, channels) product and no loop.
+A feature map is read as a function that is bilinear between the centres of its cells and constant beyond the outermost;
+the value of a bin is the exact mean of that function over the bin. The mean of a bilinear function over a rectangle
+is a weighted sum of cells, so pooling all boxes is one (boxes x bins, cells) by (cells, channels) product and no loop.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two-stream Spatiotemporal ResNet (paper, 3.2; Feichtenhofer et al., NIPS 2016).
 
-One ResNet-18 sees the RGB image, the other a stack of L optical flows (2L channels). Motion is added to what the residual
-branch of the appearance blocks sees, while their shortcut stays pure appearance (FACTS 2):
+One ResNet-18 sees the RGB image, the other a stack of L optical flows (2L channels). Motion is added to what the
+residual branch of the appearance blocks sees, while their shortcut stays pure appearance (FACTS 2):
 
     x_a <- relu(x_a + F(x_a + x_m))
 
@@ -30,7 +30,8 @@ class STResNetConfig:
 
     Attributes:
         flows: L, the number of stacked flows; the motion stream has 2L input channels.
-        links: "stage" links the second block of each stage (4), "block" every block (8), "none" leaves two separate streams.
+        links: "stage" links the second block of each stage (4), "block" every block (8), "none" leaves two separate
+            streams.
         fusion: "add" is the paper's; "multiply" is the later ST-Multiplier form.
         dilate_layer4: layer4 at stride 16 with dilation, instead of stride 32.
     """
@@ -111,8 +112,8 @@ class SpatiotemporalResNet(nn.Module):
         """Starts both streams from one set of ResNet-18 weights with torchvision's names.
 
         The first motion convolution becomes the channel mean of the RGB one, repeated. A residual branch whose
-        convolutions are missing is silenced (its last batch-norm scale is set to 0), so that the block passes its shortcut
-        on and later training adds to it; random features would bury what the shortcut carries.
+        convolutions are missing is silenced (its last batch-norm scale is set to 0), so that the block passes its
+        shortcut on and later training adds to it; random features would bury what the shortcut carries.
 
         Args:
             weights: full or partial weights; `fc.*` is ignored.

@@ -1,7 +1,7 @@
 """Random boxes: the candidates of a frame, and the samples that classifier and box regression learn from.
 
-The draws and their constants are MDNet's (FACTS 1.1), which the paper keeps (4.3): shifts in units of the mean side of the
-box, sizes in powers of 1.05.
+The draws and their constants are MDNet's (FACTS 1.1), which the paper keeps (4.3): shifts in units of the mean side
+of the box, sizes in powers of 1.05.
 """
 
 from __future__ import annotations
@@ -141,7 +141,9 @@ def whole_frame(box: Boxes, frame_size: FrameSize, count: int, rng: np.random.Ge
 
 
 def grid(box: Boxes, frame_size: FrameSize, step: float, sizes: tuple[float, ...] = (1.0,)) -> Boxes:
-    """Every box of a regular grid over the frame, `step` sides apart, at the given multiples of the size; no chance in it.
+    """Every box of a regular grid over the frame, `step` sides apart, at the given multiples of the size.
+
+    There is no chance in it.
 
     Returns:
         (N, 4), rows first, then columns, then sizes.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from asmd.errors import ConfigError
-from asmd.tracking.mining import MiningConfig, pool_indices, select
+from asmd.tracking.mining import Indices, MiningConfig, pool_indices, select
 
 POSITIVE = 1
 """Index of the target's class in the logits."""
@@ -71,24 +72,21 @@ class Classifier:
     """
 
     def __init__(
-        self, features: int, config: ClassifierConfig, mining: MiningConfig, rng: np.random.Generator, device: torch.device
+        self,
+        features: int,
+        config: ClassifierConfig,
+        mining: MiningConfig,
+        rng: np.random.Generator,
+        device: torch.device,
     ) -> None:
         self.config, self.mining, self._rng = config, mining, rng
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         sizes = (features, config.hidden, config.hidden, 2)
-        self.layers = [nn.Linear(a, b, device=device) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self.layers = [nn.Linear(a, b, device=device) for a, b in pairwise(sizes)]
         for index, layer in enumerate(self.layers):
             self._initialise(layer, last=index == len(self.layers) - 1)
         self._mean = torch.zeros(features, device=device)
         self._gain = 1.0
-        weights = [(layer.weight, index) for index, layer in enumerate(self.layers)]
-        biases = [(layer.bias, index) for index, layer in enumerate(self.layers)]
-        last = len(self.layers) - 1
-        self._groups = [
-            {"params": [p], "factor": config.last_factor if i == last else 1.0, "weight_decay": decay, "bias": decay == 0}
-            for group, decay in ((weights, config.weight_decay), (biases, 0.0))
-            for p, i in group
-        ]
 
     def _initialise(self, layer: nn.Linear, last: bool) -> None:
         with torch.no_grad():
@@ -131,12 +129,8 @@ class Classifier:
         """
         if steps == 0 or len(positives) == 0 or len(negatives) == 0:
             return float("nan")
-        groups = [
-            # Biases learn at twice the rate, as in MDNet.
-            {"params": g["params"], "lr": rate * g["factor"] * (2 if g["bias"] else 1), "weight_decay": g["weight_decay"]}
-            for g in self._groups
-        ]
-        optimiser = torch.optim.SGD(groups, momentum=self.config.momentum)
+        optimiser = torch.optim.SGD(self._groups(rate), momentum=self.config.momentum)
+        parameters = [p for layer in self.layers for p in layer.parameters()]
         loss = torch.tensor(float("nan"))
         queue = np.empty(0, dtype=np.intp)
         for _ in range(steps):
@@ -151,13 +145,22 @@ class Classifier:
                 self.logits(samples, train=True), labels, label_smoothing=2 * self.config.smoothing
             )
             optimiser.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             if self.config.clip:
-                nn.utils.clip_grad_norm_([p for g in groups for p in g["params"]], self.config.clip)
+                nn.utils.clip_grad_norm_(parameters, self.config.clip)
             optimiser.step()
         return float(loss.detach())
 
-    def _mine(self, negatives: Tensor) -> "np.ndarray[tuple[int], np.dtype[np.intp]]":
+    def _groups(self, rate: float) -> list[dict[str, object]]:
+        """Parameters with their rates: the last layer learns faster, biases twice as fast and without decay (MDNet)."""
+        groups: list[dict[str, object]] = []
+        for layer in self.layers:
+            own = rate * (self.config.last_factor if layer is self.layers[-1] else 1.0)
+            groups.append({"params": [layer.weight], "lr": own, "weight_decay": self.config.weight_decay})
+            groups.append({"params": [layer.bias], "lr": 2 * own, "weight_decay": 0.0})
+        return groups
+
+    def _mine(self, negatives: Tensor) -> Indices:
         pool = pool_indices(len(negatives), self.mining, self._rng)
         if self.mining.rule == "rand":
             return pool

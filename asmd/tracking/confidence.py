@@ -32,7 +32,10 @@ class ConfidenceConfig:
 
 
 class Confidence:
-    """Keeps the status of a video, with hysteresis: one bad frame does not lose it, one good one does not bring it back."""
+    """Keeps the status of a video, with hysteresis.
+
+    One bad frame does not lose the target, one good one does not bring it back.
+    """
 
     def __init__(self, config: ConfidenceConfig) -> None:
         self.config = config

@@ -28,7 +28,8 @@ class SearchConfig:
         sweep: spacing, in mean sides, of further candidates that cover the view; 0 draws none.
         refine: candidates of a second, narrower draw about the best of the first; 0 makes none.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
-        prior: weight of a normal prior on the shift, in units of log-odds at one mean side from the last place; 0 is none.
+        prior: weight of a normal prior on the shift, in units of log-odds at one mean side from the last place; 0 is
+            none.
         follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
         hold: a lost target's box stays where it is while the score is below this.
         flow_shift: start from where the flow inside the box has moved it.

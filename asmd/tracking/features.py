@@ -1,13 +1,13 @@
 """Descriptors of candidates, in two ways behind one interface.
 
-`crop` is the paper's: every candidate, enlarged, is warped to 224x224 and sent through the network. `region` sends one search
-region through the network and pools every candidate from its maps, two orders of magnitude faster.
+`crop` is the paper's: every candidate, enlarged, is warped to 224x224 and sent through the network. `region` sends
+one search region through the network and pools every candidate from its maps, two orders of magnitude faster.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -25,6 +25,9 @@ from asmd.tracking.network import FeatureNetwork
 
 CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
+
+Image: TypeAlias = NDArray[np.integer | np.floating]
+"""A frame or a flow: (H, W, C)."""
 
 POOLED_AT_ONCE = 256
 """Boxes whose pooling weights are held at the same time."""
@@ -87,7 +90,9 @@ class View(Protocol):
     bounds: Boxes
     """(4,) the part of the frame in which boxes can be described well."""
 
-    def describe(self, boxes: Boxes) -> Descriptors: ...
+    def describe(self, boxes: Boxes) -> Descriptors:
+        """What is known of boxes (N, 4)."""
+        ...
 
 
 class Extractor(Protocol):
@@ -106,7 +111,7 @@ class Extractor(Protocol):
         ...
 
 
-def cut(image: NDArray[np.generic], corners: NDArray[np.int64], size: tuple[int, int], replicate: bool) -> NDArray[np.generic]:
+def cut(image: Image, corners: NDArray[np.int64], size: tuple[int, int], replicate: bool) -> Image:
     """A rectangle of an image resized; beyond the image it is padded.
 
     Args:
@@ -124,12 +129,14 @@ def cut(image: NDArray[np.generic], corners: NDArray[np.int64], size: tuple[int,
     left, top = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
     right, bottom = min(max(x2, left + 1), width), min(max(y2, top + 1), height)
     inside = image[top:bottom, left:right]
-    borders = [max(b, 0) for b in (top - y1, y2 - bottom, left - x1, x2 - right)]
-    if any(borders):
+    above, below, before, after = (max(b, 0) for b in (top - y1, y2 - bottom, left - x1, x2 - right))
+    if above or below or before or after:
         kind = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
-        inside = cv2.copyMakeBorder(inside, *borders, kind)
+        inside = np.asarray(cv2.copyMakeBorder(inside, above, below, before, after, kind))
     shrinks = inside.shape[0] > size[0]
-    return cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    return np.asarray(
+        cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    )
 
 
 class _Inputs:
@@ -141,7 +148,7 @@ class _Inputs:
 
     def streams(
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], size: tuple[int, int]
-    ) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
+    ) -> tuple[Image, Image | None]:
         """(h, w, 3) uint8 and (h, w, 2L) float32 of one rectangle of the frame."""
         rgb = cut(frame, corners, size, replicate=True)
         if not self.motion or flow is None:
@@ -223,7 +230,7 @@ class RegionExtractor:
     ) -> RegionView:
         rgb, motion = self._inputs.streams(frame, flow, corners, pixels)
         stages = self._inputs.network.maps(rgb[None], None if motion is None else motion[None], self._config.stages)
-        maps = []
+        maps: list[tuple[Tensor, int]] = []
         for stage in self._config.stages:
             for stream in stages[stage]:
                 if stream is not None:
@@ -250,7 +257,10 @@ class CropView:
         corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
         identity, layout = [], []
         for start in range(0, len(boxes), self._config.batch):
-            cuts = [self._inputs.streams(self._frame, self._flow, c, size) for c in corners[start : start + self._config.batch]]
+            cuts = [
+                self._inputs.streams(self._frame, self._flow, c, size)
+                for c in corners[start : start + self._config.batch]
+            ]
             rgb = np.stack([rgb for rgb, _ in cuts])
             flows = [motion for _, motion in cuts if motion is not None]
             maps = self._inputs.network.maps(rgb, np.stack(flows) if flows else None, (4,))[4]
@@ -285,7 +295,9 @@ class CropExtractor:
         return CropView(frame, flow, self._inputs, self._config)
 
 
-def build_extractor(network: SpatiotemporalResNet, config: FeatureConfig, motion: bool, device: torch.device) -> Extractor:
+def build_extractor(
+    network: SpatiotemporalResNet, config: FeatureConfig, motion: bool, device: torch.device
+) -> Extractor:
     """The extractor that the settings name.
 
     Args:
@@ -296,4 +308,3 @@ def build_extractor(network: SpatiotemporalResNet, config: FeatureConfig, motion
     """
     runner = FeatureNetwork(network, device)
     return (CropExtractor if config.extractor == "crop" else RegionExtractor)(runner, config, motion)
-

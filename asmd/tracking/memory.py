@@ -1,7 +1,7 @@
 """The dual memory (paper, 4.1): what the classifier is trained on between frames.
 
-The short memory holds the samples of the last frames; the long one the target's looks over the whole video, and the first
-frame's samples, which a person gave, for ever. Both are bounded.
+The short memory holds the samples of the last frames; the long one the target's looks over the whole video, and the
+first frame's samples, which a person gave, for ever. Both are bounded.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class MemoryConfig:
 
     Attributes:
         short_interval: frames between updates from the short memory (delta s).
-        long_interval: frames between updates from the long memory (delta l); on a frame where both fall due, the long one
-            comes second.
+        long_interval: frames between updates from the long memory (delta l); on a frame where both fall due, the long
+            one comes second.
         short_frames: frames whose negatives are kept.
         long_frames: frames whose positives are kept for the long memory; beyond that a random one gives way, so that
             what is kept stays a fair sample of the video.
-        long_negatives: "uncertain" keeps the one most uncertain negative of each frame, as printed; "all" trains the long
-            update on the short memory's negatives as well.
+        long_negatives: "uncertain" keeps the one most uncertain negative of each frame, as printed; "all" trains the
+            long update on the short memory's negatives as well.
         failure_interval: also update from the short memory on the first of every so many frames in a row on which the
             target is not found; 0 does not.
     """

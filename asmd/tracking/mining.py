@@ -1,8 +1,8 @@
 """Which negatives a minibatch learns from (paper, 4.2 and Table 3).
 
-Four rules: RAND draws uniformly; GRDY takes the most uncertain of the whole pool; HMM takes the highest scores of a random
-part of it (MDNet's hard minibatch mining); SUNM, the paper's, draws by stochastic universal sampling (Baker 1987) on the
-scores, so that hard negatives come often and easy ones still get their turn.
+Four rules: RAND draws uniformly; GRDY takes the most uncertain of the whole pool; HMM takes the highest scores of a
+random part of it (MDNet's hard minibatch mining); SUNM, the paper's, draws by stochastic universal sampling (Baker
+1987) on the scores, so that hard negatives come often and easy ones still get their turn.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def inclusion_probabilities(weights: Scores, count: int) -> Scores:
     rest = np.cumsum(descending[::-1])[::-1]
     capped = np.arange(len(weights))
     first = int(np.argmax(descending * (count - capped) <= rest))
-    return np.minimum(1.0, weights * ((count - first) / rest[first]))
+    return np.asarray(np.minimum(1.0, weights * ((count - first) / rest[first])))
 
 
 def systematic_without_replacement(weights: Scores, count: int, rng: np.random.Generator) -> Indices:

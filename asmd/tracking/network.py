@@ -8,7 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from asmd.models.resnet import BasicBlock, ResNet18
@@ -31,15 +31,20 @@ def fold_batch_norm(network: SpatiotemporalResNet) -> SpatiotemporalResNet:
     """A copy in evaluation mode whose batch norms are part of the convolutions before them."""
     folded = copy.deepcopy(network).eval()
     for module in folded.modules():
-        if isinstance(module, ResNet18):
-            module.conv1, module.bn1 = fuse_conv_bn_eval(module.conv1, module.bn1), nn.Identity()  # type: ignore[assignment]
+        if isinstance(module, ResNet18 | BasicBlock):
+            _fold(module, "conv1", "bn1")
         if isinstance(module, BasicBlock):
-            module.conv1, module.bn1 = fuse_conv_bn_eval(module.conv1, module.bn1), nn.Identity()  # type: ignore[assignment]
-            module.conv2, module.bn2 = fuse_conv_bn_eval(module.conv2, module.bn2), nn.Identity()  # type: ignore[assignment]
+            _fold(module, "conv2", "bn2")
             if module.downsample is not None:
-                conv, norm = module.downsample
-                module.downsample = nn.Sequential(fuse_conv_bn_eval(conv, norm))
+                _fold(module.downsample, "0", "1")
     return folded
+
+
+def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
+    conv, batch_norm = parent.get_submodule(convolution), parent.get_submodule(norm)
+    assert isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d)
+    setattr(parent, convolution, fuse_conv_bn_eval(conv, batch_norm))
+    setattr(parent, norm, nn.Identity())
 
 
 class FeatureNetwork:
@@ -54,7 +59,8 @@ class FeatureNetwork:
     def __init__(self, network: SpatiotemporalResNet, device: torch.device, dtype: torch.dtype | None = None) -> None:
         self.device = device
         self.dtype = dtype or fast_dtype(device)
-        self._network = fold_batch_norm(network).to(device, self.dtype, memory_format=torch.channels_last)
+        self._network = fold_batch_norm(network).to(device, self.dtype)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         for parameter in self._network.parameters():
             parameter.requires_grad_(False)
         self.stride = network.stride
@@ -64,7 +70,10 @@ class FeatureNetwork:
 
     @torch.inference_mode()
     def maps(
-        self, rgb: NDArray[np.generic], flow: NDArray[np.generic] | None, stages: Iterable[int]
+        self,
+        rgb: NDArray[np.integer | np.floating],
+        flow: NDArray[np.integer | np.floating] | None,
+        stages: Iterable[int],
     ) -> dict[int, StreamMaps]:
         """Feature maps of images.
 
@@ -82,4 +91,5 @@ class FeatureNetwork:
         motion = None
         if flow is not None:
             motion = torch.from_numpy(flow).to(self.device).permute(0, 3, 1, 2).to(self.dtype)
-        return self._network.stages(image, motion, stages)
+        maps: dict[int, StreamMaps] = self._network.stages(image, motion, stages)
+        return maps

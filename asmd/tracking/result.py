@@ -50,9 +50,13 @@ class TrackerLike(Protocol):
     `update` may return a `TrackResult`, or just a box.
     """
 
-    def init(self, frame: Frame, box: ArrayLike) -> object: ...
+    def init(self, frame: Frame, box: ArrayLike) -> object:
+        """Starts on a frame (H, W, 3) with the target's box (4,)."""
+        ...
 
-    def update(self, frame: Frame) -> TrackResult | Boxes | tuple[float, float, float, float]: ...
+    def update(self, frame: Frame) -> TrackResult | Boxes | tuple[float, float, float, float]:
+        """Finds the target in the next frame."""
+        ...
 
 
 def box_of(answer: object) -> Boxes:

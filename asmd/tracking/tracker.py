@@ -37,7 +37,8 @@ VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
 
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
-"""Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network, say."""
+"""Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
+say."""
 
 
 def check_frame(frame: object, size: FrameSize | None = None) -> Frame:
@@ -280,7 +281,8 @@ class Tracker:
         assert self._size is not None
         x, y, w, h = self._box * self._flow.scale
         inside = self._flow.latest()[
-            max(0, int(y + h / 4)) : max(1, int(np.ceil(y + 3 * h / 4))), max(0, int(x + w / 4)) : max(1, int(np.ceil(x + 3 * w / 4)))
+            max(0, int(y + h / 4)) : max(1, int(np.ceil(y + 3 * h / 4))),
+            max(0, int(x + w / 4)) : max(1, int(np.ceil(x + 3 * w / 4))),
         ]
         if inside.size == 0:
             return self._box

@@ -39,7 +39,9 @@ def test_pooling_is_the_mean_of_the_bilinear_function() -> None:
 @settings(max_examples=50)
 @given(st.floats(-20, 20), st.floats(0.01, 30), st.integers(1, 5), st.integers(1, 12))
 def test_weights_add_up_to_one(low: float, length: float, bins: int, cells: int) -> None:
-    weights = bin_weights(torch.tensor([low], dtype=torch.float64), torch.tensor([low + length], dtype=torch.float64), bins, cells)
+    weights = bin_weights(
+        torch.tensor([low], dtype=torch.float64), torch.tensor([low + length], dtype=torch.float64), bins, cells
+    )
     assert torch.allclose(weights.sum(-1), torch.ones(1, bins, dtype=torch.float64), atol=1e-9)
     assert (weights >= -1e-9).all()
 

@@ -13,7 +13,9 @@ CPU = torch.device("cpu")
 
 
 def build(config: ClassifierConfig | None = None, features: int = 20, seed: int = 0) -> Classifier:
-    return Classifier(features, config or ClassifierConfig(), MiningConfig(count=24, pool=256), np.random.default_rng(seed), CPU)
+    return Classifier(
+        features, config or ClassifierConfig(), MiningConfig(count=24, pool=256), np.random.default_rng(seed), CPU
+    )
 
 
 def clouds(seed: int = 0, features: int = 20, gap: float = 1.0) -> tuple[torch.Tensor, torch.Tensor]:
@@ -85,7 +87,9 @@ def test_standardise() -> None:
     classifier = build()
     samples = torch.randn(500, 20) * 7 + 3
     classifier.standardise(samples)
-    assert torch.allclose((samples - classifier._mean).mul(classifier._gain).square().mean(), torch.tensor(1.0), atol=1e-4)
+    assert torch.allclose(
+        (samples - classifier._mean).mul(classifier._gain).square().mean(), torch.tensor(1.0), atol=1e-4
+    )
 
 
 def test_bad_settings() -> None:

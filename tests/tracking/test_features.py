@@ -70,9 +70,10 @@ def test_crop_and_region_agree_on_a_candidate_that_fills_the_region(
 ) -> None:
     """One box, enlarged, is the whole region: both see the same pixels, so the same map, and average it.
 
-    They part in two ways that theory names. A region cell stands where its receptive field is centred, 7.5 px before the
-    middle of its 16 px share, which shifts weight from the first row and column to the last; and its cells have unit
-    length in each stream. So the direct average of the region's map equals the crop's exactly, and the pooled one nearly.
+    They part in two ways that theory names. A region cell stands where its receptive field is centred, which is before
+    the middle of its share of the pixels and so moves weight from the first row and column to the last; and its cells
+    have unit length in each stream. So the plain average of the region's map is the crop's exactly, the pooled one
+    nearly.
     """
     flow = flow_of(scene) if motion else None
     box = np.array([50.0, 30.0, 40.0, 40.0])
@@ -103,7 +104,7 @@ def test_descriptors_follow_the_target(network: SpatiotemporalResNet, scene: Sce
     config = FeatureConfig(extractor=extractor, region_size=225)  # type: ignore[arg-type]
     look = build_extractor(network, config, False, CPU).look
     first = look(scene.frame(0), None, scene.box(0)).describe(scene.box(0)[None]).identity
-    beside = scene.box(8) + [40, 10, 0, 0]
+    beside = scene.box(8) + np.array([40, 10, 0, 0])
     later = look(scene.frame(8), None, scene.box(8)).describe(np.stack([scene.box(8), beside])).identity
     similar = cosine_similarity(first, later)
     assert similar[0] > 0.95

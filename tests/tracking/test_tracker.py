@@ -225,7 +225,9 @@ def test_any_box_in_any_video_gives_finite_boxes_that_touch_the_frame(
 
 
 def test_memory_does_not_grow(network: SpatiotemporalResNet, scene: Scene) -> None:
-    config = replace(SMALL, memory=replace(SMALL.memory, short_frames=3, long_frames=4, short_interval=100, long_interval=100))
+    config = replace(
+        SMALL, memory=replace(SMALL.memory, short_frames=3, long_frames=4, short_interval=100, long_interval=100)
+    )
     tracker = Tracker(network, config)
     tracker.init(scene.frame(0), scene.box(0))
 
