@@ -9,11 +9,14 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from asmd.errors import ConfigError
 from asmd.evaluation.peers import PEERS, peer
 from asmd.tracking.result import TrackerLike
+
+if TYPE_CHECKING:
+    from asmd.tracking.config import TrackerConfig
 
 TrackerSource: TypeAlias = "str | TrackerSpec | Callable[..., TrackerLike] | TrackerLike"
 """What `evaluate` takes for a tracker: a name, a spec, a class or function that makes one, or one ready made."""
@@ -26,7 +29,7 @@ class TrackerSpec:
     Attributes:
         tracker: `asmd`, one of `asmd.evaluation.peers.PEERS`, or `module:Class` for any class (or function) whose
             objects have `init(frame, box)` and `update(frame)`.
-        preset: of the `asmd` tracker.
+        preset: of the `asmd` tracker, by its name or as settings of one's own.
         weights: a name or file for `asmd`, a folder for `nanotrack`, passed as `weights=` to `module:Class`.
         device: for `asmd`.
         label: the folder of its results; the tracker's own name where empty.
@@ -34,7 +37,7 @@ class TrackerSpec:
     """
 
     tracker: str = "asmd"
-    preset: str | None = None
+    preset: str | TrackerConfig | None = None
     weights: str | None = None
     device: str = "auto"
     label: str = ""
@@ -69,7 +72,8 @@ class TrackerSpec:
 
     def identity(self) -> dict[str, str]:
         """What must be the same for two runs to be parts of one: names, settings and the content of the weights."""
-        said = {"tracker": self.tracker, "preset": self.preset or "", "weights": self.weights or ""}
+        settings = self.preset or getattr(self.source, "config", None) or ""
+        said = {"tracker": self.tracker, "preset": str(settings), "weights": self.weights or ""}
         if self.weights and (digest := _digest(Path(self.weights))):
             said["weights_sha256"] = digest
         return said
@@ -80,7 +84,7 @@ class TrackerSpec:
         settings: dict[str, Any] = {} if self.preset is None else {"preset": self.preset}
         return Tracker.from_pretrained(self.weights, device=self.device, seed=seed, **settings)
 
-    def _refuse(self, **settings: str | None) -> None:
+    def _refuse(self, **settings: object) -> None:
         for name, value in settings.items():
             if value is not None:
                 raise ConfigError(f"--{name} {value}: the tracker {self.tracker} has no {name}")
@@ -93,8 +97,9 @@ def as_spec(tracker: TrackerSource) -> TrackerSpec:
     if isinstance(tracker, str):
         return TrackerSpec(tracker)
     owner = tracker if inspect.isclass(tracker) or inspect.isfunction(tracker) else type(tracker)
-    name = str(getattr(owner, "__qualname__", owner.__name__)).rpartition(".")[2].strip("<>")
-    return TrackerSpec(f"{owner.__module__}:{name}", source=tracker)
+    name = str(owner.__qualname__).rpartition(".")[2].strip("<>")
+    label = "asmd" if owner.__module__ == "asmd.tracking.tracker" else ""
+    return TrackerSpec(f"{owner.__module__}:{name}", label=label, source=tracker)
 
 
 def _import(name: str) -> object:
