@@ -18,7 +18,7 @@ import numpy as np
 from asmd.boxes import Boxes, iou
 from asmd.errors import ResultsError
 from asmd.evaluation.protocols import Protocol
-from asmd.evaluation.results import ResultsFolder, SequenceRun
+from asmd.evaluation.results import ResultsFolder, SequenceRun, read_boxes
 from asmd.evaluation.scoring import problem_of
 from asmd.sequence import Sequence
 
@@ -200,15 +200,13 @@ def _read(source: Source, stems: Mapping[str, str], protocol: Protocol, loaded: 
 def _read_one(
     source: Source, stem: str, repeat: int, sequence: Sequence, protocol: Protocol, loaded: Loaded
 ) -> SequenceRun:
-    run = source.folder.read(source.tracker, stem, repeat)
     path = source.folder.path(source.tracker, stem, repeat)
-    if problem := problem_of(protocol, run.boxes, len(sequence)):
+    boxes = read_boxes(path)
+    if problem := problem_of(protocol, boxes, len(sequence)):
         raise ResultsError(f"{path}: {problem}")
-    if len(run) < len(sequence):
-        loaded.warnings.append(f"{path}: {len(run)} of {len(sequence)} rows; scored on those that it has")
-    if source.one_based:
-        return SequenceRun(sequence.name, run.boxes - [1, 1, 0, 0], run.seconds, run.scores, run.status)
-    return run
+    if len(boxes) < len(sequence):
+        loaded.warnings.append(f"{path}: {len(boxes)} of {len(sequence)} rows; scored on those that it has")
+    return source.folder.with_details(source.tracker, stem, boxes - [1, 1, 0, 0] if source.one_based else boxes, repeat)
 
 
 def _check_start(source: Source, stems: Mapping[str, str], runs: Mapping[str, SequenceRun], loaded: Loaded) -> None:

@@ -184,14 +184,19 @@ class ResultsFolder:
         Raises:
             ResultsError: if a file is missing or malformed; the text names the file and the row.
         """
+        boxes = read_boxes(self.path(tracker, sequence, repeat))
+        return self.with_details(tracker, sequence, boxes, repeat) if details else SequenceRun.of(sequence, boxes)
+
+    def with_details(self, tracker: str, sequence: str, boxes: Boxes, repeat: int = 1) -> SequenceRun:
+        """Boxes that have been read, with the times, scores and status beside them, where there are any.
+
+        Raises:
+            ResultsError: if these are malformed or not as many as the boxes.
+        """
         path = self.path(tracker, sequence, repeat)
-        boxes = read_boxes(path)
-        if not details:
-            return SequenceRun.of(sequence, boxes)
-        table = path.with_name(f"{sequence}.csv")
+        table, times = path.with_name(f"{sequence}.csv"), path.with_name(f"{sequence}_time.txt")
         if table.is_file():
             return SequenceRun(sequence, boxes, *_read_details(table, len(boxes)))
-        times = path.with_name(f"{sequence}_time.txt")
         if times.is_file():
             return SequenceRun.of(sequence, boxes, seconds=_read_times(times, repeat, len(boxes)))
         return SequenceRun.of(sequence, boxes)
