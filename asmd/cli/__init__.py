@@ -63,8 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 where all went well, 1 for an error, 2 for a wrong call, 130 after Ctrl-C.
     """
-    # PyTorch's threads wait by spinning: where another program wants a core too, that costs most of the speed. Has to be
-    # set before PyTorch is imported.
+    # PyTorch's threads wait by spinning: where another program wants a core too, that costs most of the speed. It has
+    # to be set before PyTorch is imported.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
