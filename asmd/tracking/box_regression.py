@@ -29,7 +29,7 @@ class BoxRegressionConfig:
     """
 
     enabled: bool = True
-    ridge: float = 1000.0
+    ridge: float = 100.0
     samples: int = 1000
     min_iou: float = 0.6
     shift: float = 0.3

@@ -130,6 +130,7 @@ class TrackerConfig:
                 clip=0.0,
             ),
             memory=MemoryConfig(long_negatives="uncertain", failure_interval=0, long_frames=1000),
+            regression=BoxRegressionConfig(ridge=1000.0),
         )
 
     @classmethod
