@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -20,6 +21,9 @@ from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 
 FORMAT = "asmd-st-resnet"
 """Value of `format` in the metadata of files that hold a whole two-stream network."""
+
+RANDOM = "random"
+"""Name of weights that are drawn, not learnt: the same on every machine, enough to try the program out, no more."""
 
 DEFAULT_NAMES = ("asmd-r18", "imagenet-r18")
 """Packaged weights in order of preference."""
@@ -93,11 +97,13 @@ def shared_file() -> Path:
 
 
 def load(weights: str | Path | None = None) -> Weights:
-    """Reads weights found as by `find`.
+    """Reads weights found as by `find`; `RANDOM` stands for features that nobody trained.
 
     Raises:
         WeightsError: if there are none, or the file is not safetensors or is damaged.
     """
+    if weights == RANDOM:
+        return Weights("random features, untrained", {}, {"format": RANDOM})
     phrase, path = find(weights)
     try:
         with safe_open(path, "pt") as file:
@@ -128,7 +134,7 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
 
     Args:
         weights: a whole two-stream network, or a single (perhaps partial) ResNet-18 with torchvision's names.
-        config: the network's form; read from the file where it is given there.
+        config: the network's form; the default where not given.
 
     Returns:
         The network, and the names of the tensors that the file lacked.
@@ -136,7 +142,11 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
     Raises:
         WeightsError: if a tensor is of another shape or belongs to another network.
     """
-    network = SpatiotemporalResNet(config)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        network = SpatiotemporalResNet(config)
+    if weights.metadata.get("format") == RANDOM:
+        return network.eval(), []
     tensors = {name: tensor.float() for name, tensor in weights.tensors.items()}
     if weights.metadata.get("format") == FORMAT:
         expected = network.state_dict()

@@ -86,3 +86,9 @@ def test_shared_weights_lack_what_their_header_says() -> None:
     _, missing = checkpoints.build_network(weights)
     said = weights.metadata["missing"].split(",")
     assert [n.removesuffix(".weight") for n in missing if ".conv" in n] == said
+
+
+def test_random_features_are_the_same_every_time() -> None:
+    first, second = (checkpoints.build_network(checkpoints.load(checkpoints.RANDOM))[0].state_dict() for _ in range(2))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["motion.conv1.weight"].std() > 0
