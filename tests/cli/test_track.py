@@ -11,7 +11,9 @@ import pytest
 from fake_tracker import ScriptedTracker
 from footage import broken_video, encode, numbered_frames, save_images
 
+from asmd import checkpoints
 from asmd.cli import _tracking, main
+from asmd.errors import WeightsError
 from asmd.samples import cyclist
 from asmd.tracking.result import Status
 from asmd.video import VideoFrames
@@ -139,3 +141,18 @@ def test_demo_writes_where_it_is_told(tmp_path: Path, capfd: pytest.CaptureFixtu
     assert len((folder / "demo.txt").read_text().splitlines()) == cyclist().frames
     assert len(VideoFrames(folder / "demo.mp4")) == cyclist().frames
     assert f"wrote {folder}/demo.mp4" in capfd.readouterr().out
+
+
+def test_demo_goes_on_without_weights_and_says_so(
+    tmp_path: Path,
+    scripted: list[_tracking.Job],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def none_found(weights: object = None) -> None:
+        raise WeightsError("no weights found")
+
+    monkeypatch.setattr(checkpoints, "find", none_found)
+    assert main(["demo", "--output", str(tmp_path)]) == 0
+    assert scripted[0].weights == checkpoints.RANDOM
+    assert "no weights found; the demo goes on with random features" in capfd.readouterr().err
