@@ -38,6 +38,15 @@ def seed_everything(seed: int) -> None:
         torch.manual_seed(seed)
 
 
+def reseed(tracker: TrackerLike, seed: int) -> bool:
+    """Seed all that a tracker draws from, as far as it can be; whether it has a generator of its own that took it."""
+    seed_everything(seed)
+    own = getattr(tracker, "reseed", None)
+    if callable(own):
+        own(seed)
+    return callable(own)
+
+
 def one_pass(tracker: TrackerLike, sequence: Sequence) -> SequenceRun:
     """Run a tracker over a sequence.
 

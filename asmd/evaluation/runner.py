@@ -17,7 +17,7 @@ from asmd.errors import AsmdError, ConfigError, DatasetError
 from asmd.evaluation import provenance
 from asmd.evaluation._cluster import run_on_ray
 from asmd.evaluation._workers import Failure, available_cores, limit_threads, run_here, run_in_processes
-from asmd.evaluation.one_pass import OnePass, derive_seed, seed_everything
+from asmd.evaluation.one_pass import OnePass, derive_seed, reseed, seed_everything
 from asmd.evaluation.results import ResultsFolder, write_atomic
 from asmd.evaluation.spec import TrackerSource, TrackerSpec, as_spec
 from asmd.sequence import Sequence
@@ -224,7 +224,6 @@ def evaluate(
 def perform(job: Job) -> Any:
     """Make one pass, here and now."""
     seed = derive_seed(job.seed, job.sequence.name, job.repeat)
-    seed_everything(seed)
     return job.experiment.perform(_tracker(job.spec, seed), job.sequence)
 
 
@@ -233,10 +232,10 @@ _built: dict[TrackerSpec, TrackerLike] = {}
 
 
 def _tracker(spec: TrackerSpec, seed: int) -> TrackerLike:
-    """A tracker as good as new."""
+    """A tracker as good as new, and every generator seeded."""
+    seed_everything(seed)  # for constructors that draw
     tracker = _built.get(spec) or spec.build(seed)
-    if callable(reseed := getattr(tracker, "reseed", None)):
-        reseed(seed)
+    if reseed(tracker, seed):
         _built[spec] = tracker
     return tracker
 

@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 
 from asmd.boxes import Boxes, as_boxes
 from asmd.errors import ConfigError
-from asmd.evaluation.one_pass import checked_box, derive_seed, seed_everything
+from asmd.evaluation.one_pass import checked_box, derive_seed, reseed
 from asmd.evaluation.spec import TrackerSource, as_spec
 
 try:
@@ -60,11 +60,9 @@ class Got10kTracker(Tracker):  # type: ignore[misc]
         first = hashlib.sha256(frame.tobytes() + self._box.tobytes()).hexdigest()
         self._starts[first] += 1
         seed = derive_seed(self._seed, first, self._starts[first])
-        seed_everything(seed)
-        if callable(reseed := getattr(self._tracker, "reseed", None)):
-            reseed(seed)
-        else:
+        if not reseed(self._tracker, seed):
             self._tracker = self._spec.build(seed)
+            reseed(self._tracker, seed)  # after the constructor, which may have drawn
         self._index = 0
         self._tracker.init(frame, self._box)
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from asmd.boxes import Boxes, polygon_bounds, polygon_to_box
 from asmd.errors import ConfigError, OutputError
-from asmd.evaluation.one_pass import checked_box, seed_everything
+from asmd.evaluation.one_pass import checked_box, derive_seed, reseed
 from asmd.evaluation.results import write_atomic
 from asmd.evaluation.spec import TrackerSpec
 from asmd.tracking.result import TrackResult
@@ -34,7 +34,8 @@ def serve(
         preset: of the `asmd` tracker.
         weights: a name, file or folder.
         device: for the `asmd` tracker.
-        seed: started from afresh at each start of the tracker.
+        seed: each start of the tracker derives one of its own from it, as the toolkit repeats a sequence to see how
+            much results vary.
 
     Raises:
         ConfigError: if the package `vot-trax` is missing, or the tracker is unknown.
@@ -44,15 +45,15 @@ def serve(
     running = spec.build(seed)
     regions = [trax.Region.RECTANGLE, trax.Region.POLYGON]
     with trax.Server(regions, [trax.Image.PATH], tracker_name=spec.name) as server:
-        index = 0
+        index = starts = 0
         while True:
             request = server.wait()
             if request.type not in (trax.TraxStatus.INITIALIZE, trax.TraxStatus.FRAME):
                 return
             frame = read_image(request.image["color"].path())
             if request.type == trax.TraxStatus.INITIALIZE:
-                box, answer, index = box_of_region(request.objects[0][0]), None, 0
-                seed_everything(seed)
+                box, answer, index, starts = box_of_region(request.objects[0][0]), None, 0, starts + 1
+                reseed(running, derive_seed(seed, spec.name, starts))
                 running.init(frame, box)
             else:
                 index += 1

@@ -35,6 +35,16 @@ class Drawing(Still):
         return TrackResult(0, self.box + shift, 0.75, Status.UNCERTAIN)
 
 
+class Fickle(Still):
+    """Draws in its constructor, from the generators that trackers share."""
+
+    def __init__(self):
+        self.shift = np.random.rand()  # noqa: NPY002 (on purpose)
+
+    def update(self, frame):
+        return self.box + self.shift
+
+
 class Reseeded(Drawing):
     """As `Drawing`, but built once and reseeded; tells where it was built."""
 

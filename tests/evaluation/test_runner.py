@@ -61,6 +61,12 @@ def test_neither_order_nor_workers_nor_resuming_change_a_result(tmp_path):
     assert _files(tmp_path / "seed")["Drawing/a.txt"] != expected["Drawing/a.txt"]
 
 
+def test_a_constructor_that_draws_is_seeded_too(tmp_path):
+    for folder, sequences in (("a", FOUR), ("b", FOUR[::-1])):
+        evaluate("fake_trackers:Fickle", sequences, results=tmp_path / folder)
+    assert _files(tmp_path / "a") == _files(tmp_path / "b")
+
+
 def test_a_tracker_that_can_be_reseeded_is_built_once_and_draws_as_one_built_anew(tmp_path):
     Reseeded.built = 0
     evaluate(Reseeded, FOUR, results=tmp_path)

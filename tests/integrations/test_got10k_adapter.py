@@ -12,12 +12,12 @@ import pytest
 pytest.importorskip("got10k.experiments", reason="the GOT-10k toolkit (got10k 0.1.3, six) is not installed")
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 
-from fake_trackers import Drawing, Nothing  # noqa: E402
-from got10k.experiments import ExperimentGOT10k, ExperimentOTB  # noqa: E402
+from fake_trackers import Drawing, Nothing
+from got10k.experiments import ExperimentGOT10k, ExperimentOTB
 
-from asmd.datasets import load  # noqa: E402
-from asmd.evaluation.runner import evaluate  # noqa: E402
-from asmd.integrations.got10k import Got10kTracker  # noqa: E402
+from asmd.datasets import load
+from asmd.evaluation.runner import evaluate
+from asmd.integrations.got10k import Got10kTracker
 
 
 def _film(folder: Path, pattern: str, frames: int = 12) -> np.ndarray:
@@ -94,7 +94,7 @@ def test_it_runs_and_reports_in_the_otb_experiment(tmp_path, capsys):
     root = tmp_path / "data"
     for name in ("Basketball", "Biker"):
         boxes = _film(root / name / "img", "%04d.jpg")
-        np.savetxt(root / name / "groundtruth_rect.txt", boxes + [1, 1, 0, 0], fmt="%d", delimiter="\t")
+        np.savetxt(root / name / "groundtruth_rect.txt", boxes + np.array([1, 1, 0, 0]), fmt="%d", delimiter="\t")
     places = {"result_dir": str(tmp_path / "r"), "report_dir": str(tmp_path / "p")}
     experiment = ExperimentOTB.__new__(ExperimentOTB)  # its constructor wants all the sequences and would download them
     from got10k.datasets import OTB

@@ -11,18 +11,18 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 
-import vot_sample  # noqa: E402
-from test_supervised import toolkit, toolkit_measures, toolkit_workspace  # noqa: E402
+import vot_sample
+from test_supervised import toolkit, toolkit_measures, toolkit_workspace
 
-from asmd.datasets import load  # noqa: E402
-from asmd.errors import ConfigError, OutputError  # noqa: E402
-from asmd.evaluation import trajectories  # noqa: E402
-from asmd.evaluation.results import ResultsFolder  # noqa: E402
-from asmd.evaluation.runner import evaluate  # noqa: E402
-from asmd.evaluation.spec import TrackerSpec  # noqa: E402
-from asmd.evaluation.supervised import Supervised  # noqa: E402
-from asmd.evaluation.vot import score  # noqa: E402
-from asmd.integrations.vot import write_workspace  # noqa: E402
+from asmd.datasets import load
+from asmd.errors import ConfigError, OutputError
+from asmd.evaluation import trajectories
+from asmd.evaluation.results import ResultsFolder
+from asmd.evaluation.runner import evaluate
+from asmd.evaluation.spec import TrackerSpec
+from asmd.evaluation.supervised import Supervised
+from asmd.evaluation.vot import score
+from asmd.integrations.vot import write_workspace
 
 
 def test_over_trax_a_tracker_starts_on_polygons_starts_again_and_answers_as_it_does_here(tmp_path):
