@@ -66,6 +66,6 @@ def _at_hand() -> str | None:
     try:
         checkpoints.find()
     except WeightsError as error:
-        log.warning("%s; the demo goes on with random features, which follow the cyclist but are not what asmd is", error)
+        log.warning("%s; the demo goes on with random features, which nobody trained", error)
         return checkpoints.RANDOM
     return None
