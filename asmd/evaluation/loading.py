@@ -205,8 +205,17 @@ def _read_one(
     if problem := problem_of(protocol, boxes, len(sequence)):
         raise ResultsError(f"{path}: {problem}")
     if len(boxes) < len(sequence):
-        loaded.warnings.append(f"{path}: {len(boxes)} of {len(sequence)} rows; scored on those that it has")
+        loaded.warnings.append(f"{path}: {len(boxes)} of {len(sequence)} rows; {_how_short(boxes, sequence.boxes)}")
     return source.folder.with_details(source.tracker, stem, boxes - [1, 1, 0, 0] if source.one_based else boxes, repeat)
+
+
+def _how_short(boxes: Boxes, truth: Boxes) -> str:
+    """What a file without all rows lacks: one that starts with the box of a later frame lacks the first."""
+    missing = len(truth) - len(boxes)
+    late, early = np.abs(boxes[0] - truth[missing]).max(), np.abs(boxes[0] - truth[0]).max()
+    if late <= 1 < early:
+        return f"it begins at row {missing + 1} of the annotation, and is scored against the wrong frames"
+    return "scored on those that it has"
 
 
 def _check_start(source: Source, stems: Mapping[str, str], runs: Mapping[str, SequenceRun], loaded: Loaded) -> None:

@@ -48,6 +48,18 @@ def test_published_results_score_as_published(shared_data: Path) -> None:
     ]
 
 
+def test_short_files_are_told_of(tmp_path: Path) -> None:
+    folder = ResultsFolder(tmp_path)
+    for sequence in benchmark():
+        folder.write("tail", SequenceRun.of(sequence.name, sequence.boxes[:-1]))
+        folder.write("head", SequenceRun.of(sequence.name, sequence.boxes[5:]))
+    report = Report.from_results(tmp_path, benchmark())
+    assert report.tracker("tail").measures["auc"] == pytest.approx(PERFECT)
+    assert f"{tmp_path}/tail/Car.txt: 19 of 20 rows; scored on those that it has" in report.warnings
+    late = "15 of 20 rows; it begins at row 6 of the annotation, and is scored against the wrong frames"
+    assert f"{tmp_path}/head/Car.txt: {late}" in report.warnings
+
+
 def test_figures_by_hand(report: Report) -> None:
     assert [t.name for t in report.trackers] == ["exact", "half", "late"]
     exact, half, late = report.trackers
