@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import pickle
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,8 @@ from asmd.tracking.result import TrackerLike
 if TYPE_CHECKING:
     from asmd.evaluation.report import Report
     from asmd.evaluation.vot_report import VotReport
+
+log = logging.getLogger(__name__)
 
 
 class Experiment(Protocol):
@@ -195,7 +199,7 @@ def evaluate(
     temporary = tempfile.TemporaryDirectory(prefix="asmd-") if results is None else None
     folder = ResultsFolder(temporary.name if temporary else Path(results or ""))
     _check_names(sequences)
-    _check_same_settings(folder, spec, seed)
+    _check_same_settings(folder, spec.name, _identity(spec, seed))
     _built.clear()
     tell, failures, done, total = progress or (lambda _: None), list[SequenceFailure](), 0, 0
     first = min(repeats, how.probe or repeats)
@@ -208,8 +212,10 @@ def evaluate(
         if pending:
             if not isinstance(dataset, Dataset):  # whose check looks for the same
                 _check_footage({job.sequence.name: job.sequence for job in pending}.values())
-            facts = {"experiment": how.name, "repeats": repeats, "workers": workers or 1, "cluster": cluster or ""}
-            folder.write_provenance(spec.name, _facts(spec, seed) | facts | (note or {}))
+            facts = _facts(spec, seed)
+            _check_same_settings(folder, spec.name, facts)
+            facts |= {"experiment": how.name, "repeats": repeats, "workers": workers or 1, "cluster": cluster or ""}
+            folder.write_provenance(spec.name, facts | (note or {}))
         total, done = total + len(passes), done + len(passes) - len(pending)
         tell(Progress(done, total))
         with closing(_spread(pending, workers, cluster, threads)) as outcomes:
@@ -297,19 +303,36 @@ def _identity(spec: TrackerSpec, seed: int) -> dict[str, Any]:
     return {**spec.identity(), "seed": seed}
 
 
-def _check_same_settings(folder: ResultsFolder, spec: TrackerSpec, seed: int) -> None:
+_SETTINGS = ("tracker", "preset", "weights", "weights_name", "config", "seed")
+"""What results in one folder have in common."""
+
+
+def _check_same_settings(folder: ResultsFolder, tracker: str, facts: dict[str, Any]) -> None:
     """A folder holds the results of one tracker with one set of settings, or nobody could say what they are of."""
-    there = folder.provenance(spec.name)
-    differ = [
-        f"{key} {there[key]!r} (now {value!r})"
-        for key, value in _identity(spec, seed).items()
-        if there.get(key, value) != value
-    ]
+    place = folder.root / tracker
+    if not any(place.glob("**/[!.]*.txt")):
+        return
+    there, here = folder.provenance(tracker), json.loads(json.dumps(facts, default=str))
+    differ = []
+    for key in (key for key in _SETTINGS if key in there.keys() & here.keys()):
+        before, now = dict(_leaves(key, there[key])), dict(_leaves(key, here[key]))
+        differ += [f"{k} {before.get(k)!r} (now {now.get(k)!r})" for k in before | now if before.get(k) != now.get(k)]
     if differ:
+        others = f" and {len(differ) - 3} other settings" if len(differ) > 3 else ""
         raise ConfigError(
-            f"{folder.root / spec.name} holds results made with {', '.join(differ)}; "
+            f"{place} holds results made with {', '.join(differ[:3])}{others}; "
             "give this run another label or another folder of results"
         )
+    if there.get("commit", here.get("commit")) != here.get("commit") and "commit" in here:
+        log.warning("%s holds results made by other code, of commit %s", place, there["commit"])
+
+
+def _leaves(key: str, value: object) -> Iterator[tuple[str, object]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _leaves(f"{key}.{name}", part)
+    else:
+        yield key, value
 
 
 def _check_names(sequences: tuple[Sequence, ...]) -> None:

@@ -72,11 +72,10 @@ class TrackerSpec:
 
     def identity(self) -> dict[str, str]:
         """What must be the same for two runs to be parts of one: names, settings and the content of the weights."""
-        settings = self.preset or getattr(self.source, "config", None) or ""
-        said = {"tracker": self.tracker, "preset": str(settings), "weights": self.weights or ""}
-        if self.weights and (digest := _digest(Path(self.weights))):
-            said["weights_sha256"] = digest
-        return said
+        weights = self.weights or ""
+        if weights and (digest := _digest(Path(weights))):
+            weights = f"{Path(weights).name} (sha256 {digest[:16]})"
+        return {"tracker": self.tracker, "preset": str(self.preset or ""), "weights": weights}
 
     def _build_asmd(self, seed: int) -> TrackerLike:
         from asmd.tracking.tracker import Tracker  # torch takes seconds to import, and the peers need none of it

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,20 @@ class Drawing(Still):
     def update(self, frame):
         shift = [self.random.normal(), random.random(), np.random.rand(), 0.0]  # noqa: NPY002 (on purpose)
         return TrackResult(0, self.box + shift, 0.75, Status.UNCERTAIN)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Of `Configured`."""
+
+    near: int = 1
+    far: tuple[int, int] = (2, 3)
+
+
+class Configured(Still):
+    """Tells its settings."""
+
+    config = Settings()
 
 
 class Fickle(Still):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_trackers import Drawing, Reseeded, Still, blank_sequence
+from fake_trackers import Configured, Drawing, Reseeded, Settings, Still, blank_sequence
 
 from asmd.errors import ConfigError, DatasetError, ResultsError
 from asmd.evaluation.one_pass import derive_seed
@@ -170,6 +170,21 @@ def test_other_settings_do_not_mix_with_what_is_there(tmp_path):
     assert sorted(_files(tmp_path)) == ["Drawing/a.txt"]
     evaluate(TrackerSpec("fake_trackers:Drawing", label="other"), FOUR[:1], results=tmp_path, seed=2)
     assert sorted(_files(tmp_path)) == ["Drawing/a.txt", "other/a.txt"]
+
+
+def test_settings_that_the_tracker_tells_do_not_mix_either(tmp_path, monkeypatch):
+    evaluate(Configured, FOUR[:1], results=tmp_path)
+    evaluate(Configured, FOUR[:2], results=tmp_path)
+    monkeypatch.setattr(Configured, "config", Settings(near=5))
+    with pytest.raises(ConfigError, match=r"made with config\.near 1 \(now 5\); give"):
+        evaluate(Configured, FOUR, results=tmp_path)
+    assert sorted(_files(tmp_path)) == ["Configured/a.txt", "Configured/b.txt"]
+
+
+def test_a_run_without_a_result_binds_nobody(tmp_path):
+    run = evaluate("fake_trackers:Infinite", FOUR[:1], results=tmp_path, seed=1)
+    assert run.failures
+    evaluate("fake_trackers:Infinite", FOUR[:1], results=tmp_path, seed=2)
 
 
 def test_weights_that_have_changed_under_their_name_are_other_weights(tmp_path):
