@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.sequence import Frame
 
@@ -126,6 +127,16 @@ class FlowStack:
     def latest(self) -> Flow:
         """The flow that leads to the current frame, (h, w, 2)."""
         return self._flows[-1]
+
+    def moved(self, box: Boxes) -> Boxes:
+        """Where the median flow of the middle of a box (4,) carries it from the frame before."""
+        x, y, w, h = box * self.scale
+        rows = slice(max(0, round(y + h / 4)), max(0, round(y + 3 * h / 4)) + 1)
+        columns = slice(max(0, round(x + w / 4)), max(0, round(x + 3 * w / 4)) + 1)
+        inside = self._flows[-1][rows, columns].reshape(-1, 2)
+        if len(inside) == 0:
+            return box
+        return np.asarray(box + np.concatenate([np.median(inside, axis=0), [0.0, 0.0]]))
 
     def shifted(self, shift: ArrayLike) -> FlowStack:
         """A stack like this one in which all of the image has moved by `shift` (2,), in pixels, on every frame."""

@@ -95,6 +95,16 @@ def test_shifted_stack_is_constant() -> None:
     assert not stack.latest().any()
 
 
+def test_a_box_is_carried_by_the_flow_inside_it() -> None:
+    stack, frame = FlowStack(FlowConfig(max_side=80)), textured()
+    stack.push(frame)
+    np.testing.assert_allclose(stack.moved(np.array([40.0, 30, 50, 40])), [40, 30, 50, 40])
+    stack.push(moved(frame, 4, -3))
+    np.testing.assert_allclose(stack.moved(np.array([40.0, 30, 50, 40])), [44, 27, 50, 40], atol=0.6)
+    outside = np.array([400.0, 30, 50, 40])
+    np.testing.assert_allclose(stack.moved(outside), outside)
+
+
 def test_bad_settings() -> None:
     with pytest.raises(ConfigError, match="length >= 1"):
         FlowConfig(length=0)

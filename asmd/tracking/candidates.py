@@ -159,25 +159,6 @@ def grid(box: Boxes, frame_size: FrameSize, step: float, sizes: tuple[float, ...
     return np.concatenate(boxes)
 
 
-def sweep(box: Boxes, bounds: Boxes, step: float) -> Boxes:
-    """Boxes of the size of `box` on a regular grid centred on it that covers `bounds`; no chance in it.
-
-    Args:
-        box: (4,).
-        bounds: (4,) the boxes lie inside these.
-        step: spacing in mean sides of the box.
-
-    Returns:
-        (N, 4).
-    """
-    spacing = step * box[2:].mean()
-    before = np.maximum(np.floor((box[:2] - bounds[:2]) / spacing), 0)
-    after = np.maximum(np.floor((bounds[:2] + bounds[2:] - box[:2] - box[2:]) / spacing), 0)
-    xs, ys = (box[i] + spacing * np.arange(-before[i], after[i] + 1) for i in (0, 1))
-    corners = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
-    return np.concatenate([corners, np.broadcast_to(box[2:], corners.shape)], axis=1)
-
-
 def samples(
     target: Boxes, frame_size: FrameSize, config: SampleConfig, rng: np.random.Generator, min_side: float = 10.0
 ) -> Boxes:

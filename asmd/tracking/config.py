@@ -25,14 +25,9 @@ class SearchConfig:
         scale: greatest change of size, as an exponent of 1.05.
         growth: the shift is multiplied by this on a frame where the target is not found.
         max_shift: up to here.
-        sweep: spacing, in mean sides, of further candidates that cover the view; 0 draws none.
-        refine: candidates of a second, narrower draw about the best of the first; 0 makes none.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
-        prior: weight of a normal prior on the shift, in units of log-odds at one mean side from the last place; 0 is
-            none.
         follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
-        hold: a lost target's box stays where it is while the score is below this.
-        flow_shift: start from where the flow inside the box has moved it.
+        flow_share: share of the candidates that is drawn about the place to which the flow inside the box has moved it.
     """
 
     candidates: int = 256
@@ -40,13 +35,9 @@ class SearchConfig:
     scale: float = 1.0
     growth: float = 1.1
     max_shift: float = 1.5
-    sweep: float = 0.0
-    refine: int = 0
     best: int = 5
-    prior: float = 0.0
     follow: float = 0.0
-    hold: float = 0.0
-    flow_shift: bool = False
+    flow_share: float = 0.0
 
     def __post_init__(self) -> None:
         if not 1 <= self.best <= self.candidates:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from asmd import checkpoints
-from asmd.boxes import Boxes, clip_to_frame, iou, to_center
+from asmd.boxes import Boxes, clip_to_frame, iou
 from asmd.errors import BoxError, FrameError, TrackerStateError
 from asmd.flow import FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
@@ -35,6 +35,9 @@ MIN_SIDE = 4.0
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
+
+REGRESSED = 5
+"""Most candidates that box regression averages (FACTS 9, row 24)."""
 
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
@@ -96,25 +99,15 @@ def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Candidates (N, 4), their log-odds (N,), by what they are ranked (N,), and their layouts (N, D)."""
+    """Candidates (N, 4), their log-odds (N,) of being the target, and their layouts (N, D)."""
 
     boxes: Boxes
     margins: NDArray[np.float64]
-    ranks: NDArray[np.float64]
     layouts: Tensor
 
-    def top(self, count: int) -> Boxes:
-        """Mean (4,) of the best boxes."""
-        return np.asarray(self.boxes[np.argsort(-self.ranks, kind="stable")[:count]].mean(axis=0))
-
-    def joined(self, other: _Scored) -> _Scored:
-        """These candidates and others."""
-        return _Scored(
-            np.concatenate([self.boxes, other.boxes]),
-            np.concatenate([self.margins, other.margins]),
-            np.concatenate([self.ranks, other.ranks]),
-            torch.cat([self.layouts, other.layouts]),
-        )
+    def ranked(self) -> NDArray[np.intp]:
+        """Indices (N,), the best first."""
+        return np.argsort(-self.margins, kind="stable")
 
 
 class Tracker:
@@ -153,7 +146,7 @@ class Tracker:
         motion = self.config.features.motion
         self._motion = motion_trained if motion == "auto" else motion == "on"
         self._extractor = build_extractor(network, self.config.features, self._motion, self._device)
-        self._flow = FlowStack(self.config.flow) if self._motion or self.config.search.flow_shift else None
+        self._flow = FlowStack(self.config.flow) if self._motion or self.config.search.flow_share else None
         self._seed = seed
         self._proposals = proposals
         self._size: FrameSize | None = None
@@ -250,9 +243,8 @@ class Tracker:
         self._index += 1
         if self._flow is not None:
             self._flow.push(frame)
-        expected = self._expected()
-        view = self._extractor.look(frame, self._flow, expected)
-        raw, margin, reported = self._search(view, expected)
+        view = self._extractor.look(frame, self._flow, self._box)
+        raw, margin, reported = self._search(view, self._places())
         if self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0:
             found = self._redetect(frame, margin)
             if found is not None:
@@ -261,12 +253,9 @@ class Tracker:
         status = self._confidence.update(score)
         success = margin > 0
         search = self.config.search
-        if success or status is not Status.LOST or score >= search.hold:
-            # The best candidate is the best guess even when it scores low; a lost target is waited for where it was.
-            follow = search.follow if success else 0.0
-            self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
-        else:
-            reported = self._box
+        # The best candidate is the best guess even when it scores low: a box that waits is left behind.
+        follow = search.follow if success else 0.0
+        self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
         if success:
             self._remember(view)
@@ -274,55 +263,35 @@ class Tracker:
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 
-    def _expected(self) -> Boxes:
-        """Where the target should be before the frame has been searched."""
-        if not self.config.search.flow_shift or self._flow is None:
-            return self._box
-        assert self._size is not None
-        x, y, w, h = self._box * self._flow.scale
-        inside = self._flow.latest()[
-            max(0, int(y + h / 4)) : max(1, int(np.ceil(y + 3 * h / 4))),
-            max(0, int(x + w / 4)) : max(1, int(np.ceil(x + 3 * w / 4))),
-        ]
-        if inside.size == 0:
-            return self._box
-        shift = np.median(inside.reshape(-1, 2), axis=0)
-        return candidates.limit(self._box + np.concatenate([shift, [0, 0]]), self._size, self._min_side)
-
-    def _search(self, view: View, expected: Boxes) -> tuple[Boxes, float, Boxes]:
-        """Best box, its log-odds, and that box regressed, among candidates about where the target is expected."""
-        assert self._size is not None
+    def _places(self) -> list[tuple[Boxes, int]]:
+        """Boxes about which to draw candidates, and how many."""
         search = self.config.search
-        boxes = candidates.gaussian(expected, search.candidates, self._shift, search.scale, self._rng)
-        if search.sweep:
-            boxes = np.concatenate([boxes, candidates.sweep(expected, view.bounds, search.sweep)])
-        described = self._describe(view, boxes, expected)
-        if search.refine:
-            near = described.top(1)
-            narrow = candidates.gaussian(near, search.refine, search.shift / 4, search.scale, self._rng)
-            described = described.joined(self._describe(view, narrow, expected))
-        return self._choose(described)
+        moved = round(search.candidates * search.flow_share)
+        if self._flow is None or moved == 0:
+            return [(self._box, search.candidates)]
+        return [(self._box, search.candidates - moved), (self._flow.moved(self._box), moved)]
 
-    def _describe(self, view: View, boxes: Boxes, expected: Boxes | None = None) -> _Scored:
-        """Scores boxes; with `expected`, those farther from it rank lower."""
+    def _search(self, view: View, places: list[tuple[Boxes, int]]) -> tuple[Boxes, float, Boxes]:
+        """Best box, its log-odds, and that box regressed, among candidates drawn about some places."""
+        search = self.config.search
+        drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
+        return self._choose(self._score(view, np.concatenate(drawn)))
+
+    def _score(self, view: View, boxes: Boxes) -> _Scored:
         assert self._size is not None
         boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
         margins = self._classifier.margins(described.identity).double().cpu().numpy()
-        ranks = margins
-        if expected is not None and self.config.search.prior:
-            shifts = (to_center(boxes)[:, :2] - to_center(expected)[:2]) / expected[2:].mean()
-            ranks = margins - self.config.search.prior * (shifts**2).sum(axis=1)
-        return _Scored(boxes, margins, ranks, described.layout)
+        return _Scored(boxes, margins, described.layout)
 
     def _choose(self, scored: _Scored) -> tuple[Boxes, float, Boxes]:
-        ranked = np.argsort(-scored.ranks, kind="stable")
+        ranked = scored.ranked()
         top = ranked[: self.config.search.best]
         raw, margin = scored.boxes[top].mean(axis=0), float(scored.margins[top].mean())
         reported = raw
         if margin > 0 and self.config.regression.enabled:
-            good = ranked[:5][scored.margins[ranked[:5]] > 0]
-            layouts = scored.layouts[torch.from_numpy(good)]
+            good = [i for i in ranked[:REGRESSED] if scored.margins[i] > 0]
+            layouts = scored.layouts[torch.tensor(good)]
             reported = self._regressor.predict(layouts, scored.boxes[good]).mean(axis=0)
         return raw, margin, reported
 
@@ -342,10 +311,11 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        coarse = self._describe(view, boxes).top(1)
+        scored = self._score(view, boxes)
+        coarse = scored.boxes[scored.ranked()[0]]
         # A second, closer look, as on any other frame.
         near = self._extractor.look(frame, self._flow, coarse)
-        raw, found, reported = self._search(near, coarse)
+        raw, found, reported = self._search(near, [(coarse, self.config.search.candidates)])
         sure = np.log(config.threshold / (1 - config.threshold))
         return (near, raw, found, reported) if found > max(margin, sure) else None
 

@@ -70,14 +70,11 @@ def test_whole_frame_without_room() -> None:
     assert cd.whole_frame(np.array([0.0, 0, 320, 240]), (200, 200), 10, np.random.default_rng(0)).shape == (0, 4)
 
 
-def test_grid_and_sweep_cover_and_hold_the_box_itself() -> None:
+def test_grid_covers_the_frame() -> None:
     everywhere = cd.grid(BOX, FRAME, 0.25, (1.0,))
     assert iou(everywhere, BOX).max() > 0.8
-    assert everywhere[:, 0].min() == 0 and (everywhere[:, 0] + everywhere[:, 2]).max() == pytest.approx(320)
-    near = cd.sweep(BOX, np.array([20.0, 20, 200, 200]), 0.25)
-    assert (near == BOX).all(axis=1).any()
-    assert (near[:, :2] >= 20 - 1e-9).all() and (near[:, :2] + near[:, 2:] <= 220 + 1e-9).all()
-    assert len(cd.sweep(BOX, np.array([110.0, 90, 10, 10]), 0.25)) == 1
+    assert everywhere[:, 0].min() == 0
+    assert (everywhere[:, 0] + everywhere[:, 2]).max() == pytest.approx(320)
 
 
 @pytest.mark.parametrize(
