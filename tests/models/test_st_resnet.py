@@ -42,7 +42,9 @@ def test_sizes_at_224(network: SpatiotemporalResNet) -> None:
 @torch.no_grad()
 def test_link_by_hand(network: SpatiotemporalResNet, inputs: tuple[Tensor, Tensor]) -> None:
     """x_a <- relu(x_a + F(x_a + x_m)): the branch sees the sum, the shortcut does not, the motion stream sees
-    nothing.""" rgb, flow = inputs
+    nothing.
+    """
+    rgb, flow = inputs
     first_a, second_a = network.appearance.blocks(1)
     first_m, second_m = network.motion.blocks(1)
     x_a, x_m = first_a(network.appearance.stem(rgb)), first_m(network.motion.stem(flow))
