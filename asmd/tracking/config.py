@@ -37,7 +37,7 @@ class SearchConfig:
     max_shift: float = 1.5
     best: int = 5
     follow: float = 0.0
-    flow_share: float = 0.0
+    flow_share: float = 0.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.best <= self.candidates:
@@ -108,7 +108,7 @@ class TrackerConfig:
         """Every constant as printed, and MDNet's where the paper refers to it."""
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
-            search=SearchConfig(best=1),
+            search=SearchConfig(best=1, flow_share=0.0),
             sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 init="gaussian",
