@@ -17,7 +17,7 @@ from torch import Tensor
 
 from asmd.errors import WeightsError
 from asmd.files import replacing
-from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
+from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
 
 FORMAT = "asmd-st-resnet"
 """Value of `format` in the metadata of files that hold a whole two-stream network."""
@@ -148,21 +148,13 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
     if weights.metadata.get("format") == RANDOM:
         return network.eval(), []
     tensors = {name: tensor.float() for name, tensor in weights.tensors.items()}
-    if weights.metadata.get("format") == FORMAT:
-        expected = network.state_dict()
-        for name, tensor in tensors.items():
-            if name not in expected:
-                raise WeightsError(f"{weights.name}: unknown tensor {name}")
-            if tensor.shape != expected[name].shape:
-                raise WeightsError(
-                    f"{weights.name}: wrong shape for {name}: {tuple(tensor.shape)}, "
-                    f"expected {tuple(expected[name].shape)}"
-                )
-        missing = list(network.load_state_dict(tensors, strict=False).missing_keys)
-        missing = [name for name in missing if not name.endswith("num_batches_tracked")]
-    else:
-        try:
+    try:
+        if weights.metadata.get("format") == FORMAT:
+            check_tensors(tensors, network.state_dict())
+            absent = network.load_state_dict(tensors, strict=False).missing_keys
+            missing = [name for name in absent if not name.endswith("num_batches_tracked")]
+        else:
             missing = network.load_resnet18(tensors)
-        except WeightsError as error:
-            raise WeightsError(f"{weights.name}: {error}") from error
+    except WeightsError as error:
+        raise WeightsError(f"{weights.name}: {error}") from error
     return network.eval(), missing

@@ -42,6 +42,24 @@ class STResNetConfig:
     dilate_layer4: bool = False
 
 
+def check_tensors(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Refuses tensors that a network cannot take.
+
+    Args:
+        given: name -> tensor; may lack some.
+        expected: name -> tensor of the shape that it has to have.
+
+    Raises:
+        WeightsError: if a name is not among the expected ones, or its tensor has another shape.
+    """
+    for name, tensor in given.items():
+        if name not in expected:
+            raise WeightsError(f"unknown tensor {name}")
+        if tensor.shape != expected[name].shape:
+            shapes = f"{tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
+            raise WeightsError(f"wrong shape for {name}: {shapes}")
+
+
 class StreamMaps(NamedTuple):
     """Feature maps of one stage; `motion` is None where the motion stream did not run."""
 
@@ -126,13 +144,7 @@ class SpatiotemporalResNet(nn.Module):
         """
         expected = self.appearance.state_dict()
         given = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
-        for name, tensor in given.items():
-            if name not in expected:
-                raise WeightsError(f"not ResNet-18 weights: unknown tensor {name}")
-            if tensor.shape != expected[name].shape:
-                raise WeightsError(
-                    f"wrong shape for {name}: {tuple(tensor.shape)}, expected {tuple(expected[name].shape)}"
-                )
+        check_tensors(given, expected)
         if "conv1.weight" not in given:
             raise WeightsError("not ResNet-18 weights: conv1.weight is missing")
         motion = dict(given)
