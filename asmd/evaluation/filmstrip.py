@@ -70,7 +70,7 @@ def filmstrip(report: Report, sequence: Sequence) -> Filmstrip:
             shown = {name: rows[index] for name, rows in boxes.items() if index < len(rows)}
             image = _draw(sequence.frames[index], sequence.boxes[index], shown, looks)
             pictures.append(Picture(index, image, {name: float(v[index]) for name, v in values.items()}))
-    timeline = _timeline(values, looks, chosen)
+    timeline = _timeline(values, looks, chosen, sequence)
     return Filmstrip(sequence.name, timeline, tuple(pictures), {name: look.colour for name, look in looks.items()})
 
 
@@ -114,14 +114,17 @@ def _spread(values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     return np.asarray(stacked.max(axis=0) - stacked.min(axis=0)) if len(stacked) > 1 else 1.0 - stacked[0]
 
 
-def _timeline(values: Mapping[str, NDArray[np.float64]], looks: Mapping[str, Look], chosen: list[int]) -> bytes:
+def _timeline(
+    values: Mapping[str, NDArray[np.float64]], looks: Mapping[str, Look], chosen: list[int], sequence: Sequence
+) -> bytes:
     figure, axes = figure_of(10.4, 1.9)
     for name in list(values)[::-1]:  # the best on top
         axes.plot(values[name], color=looks[name].colour, linestyle=looks[name].dash, linewidth=1.2, label=name)
     for index in chosen:
         axes.axvline(index, color="#888888", linewidth=0.8, linestyle=":", zorder=0)
-    length = max(map(len, values.values()))
-    axes.set(xlabel="frame", ylabel="overlap", xlim=(0, max(length - 1, 1)), ylim=(0, 1.02))
+    assert sequence.absent is not None
+    axes.fill_between(np.arange(len(sequence)), 1.02, where=sequence.absent, color="#ECECEC", step="mid", linewidth=0)
+    axes.set(xlabel="frame", ylabel="overlap", xlim=(0, max(len(sequence) - 1, 1)), ylim=(0, 1.02))
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
     return render(figure, "svg")

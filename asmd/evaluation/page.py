@@ -94,9 +94,11 @@ def _grid(report: Report, focus: str) -> Grid:
     rows = []
     for sequence in sorted(report.sequences, key=lambda s: report.tracker(focus).sequences[s.name][first]):
         values = [t.sequences[sequence.name][first] for t in shown]
-        cells = [Tinted(sequence.name), Tinted(" ".join(sequence.attributes)), Tinted(str(len(sequence)))]
+        labels = [Tinted(" ".join(sequence.attributes))] if report.attributes else []
+        cells = [Tinted(sequence.name), *labels, Tinted(str(len(sequence)))]
         rows.append((*cells, *(Tinted(f"{v * scale:.{digits}f}", _tint(v)) for v in values)))
-    return Grid(("sequence", "attributes", "frames", *(t.name for t in shown)), tuple(rows))
+    headings = ("sequence", "attributes", "frames") if report.attributes else ("sequence", "frames")
+    return Grid((*headings, *(t.name for t in shown)), tuple(rows))
 
 
 def _tint(value: float) -> str:
