@@ -12,7 +12,7 @@ from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.sequence import Frame
 
-KINDS = ("flip", "blur", "rotate", "zoom", "shift-flow")
+KINDS = ("flip", "blur", "rotate", "shift-flow")
 
 
 def augmented(
