@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from asmd.errors import ConfigError
 from asmd.flow import FlowConfig
+from asmd.models.st_resnet import STResNetConfig
 from asmd.tracking.box_regression import BoxRegressionConfig
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.classifier import ClassifierConfig
@@ -92,6 +93,7 @@ class RedetectionConfig:
 class TrackerConfig:
     """Everything that decides what the tracker does; see the parts for what each setting means."""
 
+    network: STResNetConfig = field(default_factory=STResNetConfig)
     features: FeatureConfig = field(default_factory=FeatureConfig)
     flow: FlowConfig = field(default_factory=FlowConfig)
     search: SearchConfig = field(default_factory=SearchConfig)

@@ -176,7 +176,7 @@ class Tracker:
         """
         config = preset if isinstance(preset, TrackerConfig) else TrackerConfig.preset(preset)
         loaded = checkpoints.load(weights)
-        network, missing = checkpoints.build_network(loaded)
+        network, missing = checkpoints.build_network(loaded, config.network)
         return cls(
             network,
             config,

@@ -11,7 +11,7 @@ from moving_scene import Scene
 
 from asmd.boxes import Boxes, iou
 from asmd.errors import BoxError, ConfigError, FrameError, TrackerStateError
-from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 from asmd.sequence import Frame
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
@@ -128,6 +128,13 @@ def test_motion_stream(network: SpatiotemporalResNet, scene: Scene, motion: str)
 @pytest.mark.parametrize("name", ["paper", "accurate", "realtime"])
 def test_presets_by_name(name: str) -> None:
     assert TrackerConfig.preset(name) == getattr(TrackerConfig, name)()
+
+
+def test_stage_and_stride_are_settings(scene: Scene) -> None:
+    """Layer 4 at stride 16 instead of 32: another network form from the same weights."""
+    config = replace(SMALL, network=STResNetConfig(dilate_layer4=True), features=replace(SMALL.features, stages=(3, 4)))
+    results = run(Tracker.from_pretrained("random", preset=config), scene, 4)
+    assert iou(results[-1][0], scene.box(3)) > 0.3
 
 
 def test_unknown_preset_is_named() -> None:
