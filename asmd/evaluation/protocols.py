@@ -7,13 +7,16 @@ A `Protocol` is a declaration: thresholds, and the rule for every case on which 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from asmd.errors import ConfigError
+
+Named = TypeVar("Named")
 
 Figure = Literal["mean", "area"] | float
 """The one number of a curve: the mean of its points, the trapezoid area under it, or its height at a threshold."""
@@ -270,12 +273,19 @@ def protocol(name: str | Protocol) -> Protocol:
     Raises:
         ConfigError: if there is none; the text names the nearest.
     """
-    if isinstance(name, Protocol):
-        return name
-    if name in PROTOCOLS:
-        return PROTOCOLS[name]
-    near = difflib.get_close_matches(name, PROTOCOLS, n=1, cutoff=0.0)
-    raise ConfigError(f"there is no protocol {name!r}; did you mean {near[0]!r}? All: {', '.join(PROTOCOLS)}")
+    return name if isinstance(name, Protocol) else lookup(PROTOCOLS, name)
+
+
+def lookup(registry: Mapping[str, Named], name: str) -> Named:
+    """The entry of a name.
+
+    Raises:
+        ConfigError: if there is none; the text names the nearest and all.
+    """
+    if name in registry:
+        return registry[name]
+    near = difflib.get_close_matches(name, registry, n=1, cutoff=0.0)
+    raise ConfigError(f"there is no protocol {name!r}; did you mean {near[0]!r}? There are {', '.join(registry)}")
 
 
 def default_protocol(dataset: str) -> Protocol:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass, replace
@@ -11,8 +10,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from asmd.errors import ConfigError, ResultsError
+from asmd.errors import ResultsError
 from asmd.evaluation._raster import overlaps, rasterise
+from asmd.evaluation.protocols import lookup
 from asmd.evaluation.results import ResultsFolder
 from asmd.evaluation.scoring import frame_size
 from asmd.evaluation.supervised import truth_of
@@ -69,12 +69,7 @@ def vot_protocol(name: str | VotProtocol) -> VotProtocol:
     Raises:
         ConfigError: if there is none; the text names the nearest.
     """
-    if isinstance(name, VotProtocol):
-        return name
-    if name in VOT_PROTOCOLS:
-        return VOT_PROTOCOLS[name]
-    near = difflib.get_close_matches(name, VOT_PROTOCOLS, n=1, cutoff=0.0)
-    raise ConfigError(f"there is no protocol {name!r} for supervised runs; did you mean {near[0]!r}?")
+    return name if isinstance(name, VotProtocol) else lookup(VOT_PROTOCOLS, name)
 
 
 @dataclass(frozen=True)
