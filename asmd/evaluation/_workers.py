@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
 from typing import Generic, TypeVar
 
-from asmd.errors import AsmdError
+from asmd.errors import AsmdError, ConfigError
 
 Job = TypeVar("Job")
 Value = TypeVar("Value")
@@ -67,11 +67,15 @@ def run_in_processes(
         jobs: begun in this order.
         workers: number of processes.
         threads: that each may compute with.
+
+    Raises:
+        ConfigError: if processes do not even start.
     """
     waiting = deque((job, 1) for job in jobs)
     idle = [_Worker(threads) for _ in range(min(workers, len(jobs)))]
     busy: dict[Future[Value | Failure], _Busy[Job]] = {}
     try:
+        _check_start(idle)
         while waiting or busy:
             while waiting and idle:
                 worker, (job, attempt) = idle.pop(), waiting.popleft()
@@ -98,8 +102,20 @@ def run_in_processes(
             worker.stop()
 
 
+def _check_start(workers: list[_Worker]) -> None:
+    """Begin the processes, and see one of them running before it is trusted with a job."""
+    starts = [worker.start() for worker in workers]
+    try:
+        starts[0].result()
+    except BrokenProcessPool as error:
+        raise ConfigError(
+            "worker processes do not start; a script that uses them must keep what it does under "
+            "`if __name__ == '__main__':`, as they import it anew"
+        ) from error
+
+
 class _Worker:
-    """One process, begun when it gets its first job.
+    """One process, begun with its first job.
 
     It holds the reading end of a pipe on which nothing is ever sent. When the writing end closes, be it by `stop` or
     because this process was killed and can stop nobody any more, the worker ends at once, whatever it is at.
@@ -109,6 +125,9 @@ class _Worker:
         context = multiprocessing.get_context("spawn")  # fork would copy the locks of torch's and OpenCV's threads
         reader, self._lifeline = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(1, mp_context=context, initializer=_begin, initargs=(reader, threads))
+
+    def start(self) -> Future[int]:
+        return self._pool.submit(os.getpid)
 
     def submit(self, function: Callable[[Job], Value], job: Job) -> Future[Value | Failure]:
         return self._pool.submit(guarded, function, job)

@@ -129,6 +129,20 @@ if __name__ == "__main__":
 """
 
 
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+
+
+def test_a_script_without_the_guard_that_workers_need_is_told_so(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(_SCRIPT.replace('if __name__ == "__main__":', "if True:"))
+    command = [sys.executable, str(script), str(tmp_path / "results"), "2"]
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 1
+    assert "ConfigError: worker processes do not start" in done.stderr
+    assert not _files(tmp_path / "results")
+
+
 def _children(pid: int) -> list[int]:
     stats = [p.read_text().rpartition(")")[2].split() for p in Path("/proc").glob("[0-9]*/stat") if p.exists()]
     names = [int(p.parent.name) for p in Path("/proc").glob("[0-9]*/stat") if p.exists()]
@@ -141,23 +155,23 @@ def test_a_run_that_is_stopped_leaves_whole_files_no_process_and_resumes(tmp_pat
     script = tmp_path / "script.py"
     script.write_text(_SCRIPT)
     results = tmp_path / "results"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    environment = _environment()
     command = [sys.executable, str(script), str(results), str(workers)]
     with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while len(_files(results)) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
         workers_there = _children(process.pid)
         os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
-        process.wait(timeout=15)
+        process.wait(timeout=60)
     before = _stamps(results)
     assert 3 <= len(before) < 14
     assert all(len(text.splitlines()) == 10 for text in _files(results).values())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while any(Path(f"/proc/{pid}").exists() for pid in workers_there) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not [pid for pid in workers_there if Path(f"/proc/{pid}").exists()]
-    subprocess.run(command, env=environment, check=True, timeout=60)
+    subprocess.run(command, env=environment, check=True, timeout=240)
     after = _stamps(results)
     assert len(after) == 14 and before.items() <= after.items()
     assert not list(results.rglob("*.tmp"))
