@@ -51,7 +51,7 @@ TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|
 lock: $(DEV)
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(TIDY) requirements.lock
-	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web \
+	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web --extra toolkits \
 		--output-file requirements-dev.lock pyproject.toml
 	$(TIDY) requirements-dev.lock
 
