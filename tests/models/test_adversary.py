@@ -6,10 +6,10 @@ import math
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from asmd.errors import ConfigError
-from asmd.losses import adversarial_loss, chance_loss
+from asmd.losses import adversarial_loss, chance_loss, tracking_loss
 from asmd.models.adversary import (
     DomainDiscriminator,
     domain_accuracy,
@@ -93,3 +93,85 @@ def test_cap_lets_through_only_what_is_better_than_a_guess() -> None:
 def test_accuracy_against_chance() -> None:
     logits = torch.tensor([[2.0, 1, 0, 0], [0, 0, 3, 0]])
     assert domain_accuracy(logits, torch.tensor([0, 1])) == (0.5, 0.25)
+
+
+DOMAINS = 4
+
+
+def toy(count: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Inputs (count, 6) whose first two entries tell the label and whose other four are the domain, one-hot."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.randint(2, (count,), generator=generator)
+    domains = torch.randint(DOMAINS, (count,), generator=generator)
+    x = torch.zeros(count, 2 + DOMAINS)
+    x[torch.arange(count), labels] = 1
+    x[torch.arange(count), 2 + domains] = 1
+    return x + 0.1 * torch.randn(x.shape, generator=generator), labels, domains
+
+
+class NoisyShared(nn.Module):
+    """Two layers whose output carries noise, so that a domain's trace below the noise is lost, not merely small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(2 + DOMAINS, 16), nn.ReLU(), nn.Linear(16, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.layers(x)
+        return features + 0.1 * torch.randn_like(features)
+
+
+def train_shared(weight: float) -> tuple[nn.Module, nn.Module]:
+    """Shared layers and a head trained as equation 5 says, with lambda 1 = `weight`."""
+    torch.manual_seed(0)
+    shared, head, discriminator = NoisyShared(), nn.Linear(8, 2), DomainDiscriminator(8, DOMAINS, hidden=32)
+    main = [*shared.parameters(), *head.parameters()]
+    groups = [{"params": main, "lr": 0.05}, {"params": [*discriminator.parameters()], "lr": 0.1}]
+    optimiser = torch.optim.SGD(groups, momentum=0.9)
+    steps = 800
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+    for step in range(steps):
+        x, labels, domains = toy(128, step)
+        features = shared(x)
+        logits = discriminator.against(features, domains, reversal_strength(step / steps))
+        loss = tracking_loss(head(features), labels) + weight * adversarial_loss(logits, domains)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return shared, head
+
+
+def told_afresh(shared: nn.Module) -> float:
+    """Accuracy, on new inputs, of a discriminator that learns anew from what the shared layers give now."""
+    torch.manual_seed(1)
+    fresh = DomainDiscriminator(8, DOMAINS, hidden=32)
+    optimiser = torch.optim.Adam(fresh.parameters(), 3e-3)
+    for step in range(200):
+        x, _, domains = toy(128, 10_000 + step)
+        with torch.no_grad():
+            features = shared(x)
+        optimiser.zero_grad()
+        adversarial_loss(fresh(features), domains).backward()
+        optimiser.step()
+    with torch.no_grad():
+        x, _, domains = toy(2000, 99_999)
+        return domain_accuracy(fresh(shared(x)), domains).accuracy
+
+
+@torch.no_grad()
+def solved(shared: nn.Module, head: nn.Module) -> float:
+    x, labels, _ = toy(2000, 88_888)
+    return float((head(shared(x)).argmax(1) == labels).float().mean())
+
+
+def test_shared_features_lose_the_domain_and_keep_the_task() -> None:
+    shared, head = train_shared(weight=1.0)
+    assert solved(shared, head) > 0.98
+    assert told_afresh(shared) < 1 / DOMAINS + 0.15
+
+
+def test_without_the_term_shared_features_keep_the_domain() -> None:
+    shared, head = train_shared(weight=0.0)
+    assert solved(shared, head) > 0.98
+    assert told_afresh(shared) > 0.6
