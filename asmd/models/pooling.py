@@ -1,14 +1,17 @@
-"""Average pooling of regions of interest as a matrix product.
+"""Average pooling of regions of interest as two matrix products.
 
 A feature map is read as a function that is bilinear between the centres of its cells and constant beyond the outermost;
-the value of a bin is the exact mean of that function over the bin. The mean of a bilinear function over a rectangle
-is a weighted sum of cells, so pooling all boxes is one (boxes x bins, cells) by (cells, channels) product and no loop.
+the value of a bin is the exact mean of that function over the bin. That mean is a weighted sum of cells whose weights
+factor into one vector a side, so pooling all boxes is two products and no loop.
 """
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
+
+CELL_CENTRE = 0.5
+"""Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
 
 def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
@@ -49,8 +52,10 @@ def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
         (N, bins * bins * C) in the type of `features`; rows of bins before columns before channels.
     """
     height, width, channels = features.shape
+    count = len(corners)
     across = bin_weights(corners[:, 0], corners[:, 2], bins, width)
     down = bin_weights(corners[:, 1], corners[:, 3], bins, height)
-    weights = down[:, :, None, :, None] * across[:, None, :, None, :]
-    pooled = weights.reshape(-1, height * width).to(features.dtype) @ features.reshape(height * width, channels)
-    return pooled.reshape(len(corners), bins * bins * channels)
+    # First down the rows for all boxes at once, then across, each box with its own columns.
+    rows = down.reshape(-1, height).to(features.dtype) @ features.reshape(height, width * channels)
+    pooled = across[:, None].to(features.dtype) @ rows.reshape(count, bins, width, channels)
+    return pooled.reshape(count, bins * bins * channels)

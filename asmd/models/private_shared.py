@@ -29,13 +29,10 @@ from asmd.losses import (
 )
 from asmd.models.adversary import DomainDiscriminator
 from asmd.models.arrow_of_time import ArrowOfTimeHead
-from asmd.models.pooling import pool_boxes
+from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.private_bank import BankConfig, PrivateBank
 from asmd.models.private_branches import BranchConfig, BranchFactory, freeze_batch_norm, set_training, stage_channels
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
-
-CELL_CENTRE = 0.5
-"""Cell i of a map of stride s looks at pixel s * i, whose centre lies s * i + 0.5 from the edge."""
 
 VariantName = Literal["FS", "PS", "PS+dif", "APS-", "APS", "ASPS"]
 

@@ -18,19 +18,16 @@ from torch import Tensor
 from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack, network_input
-from asmd.models.pooling import pool_boxes
+from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking.network import FeatureNetwork
-
-CELL_CENTRE = 0.5
-"""Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
 Image: TypeAlias = NDArray[np.integer | np.floating]
 """A frame or a flow: (H, W, C)."""
 
 POOLED_AT_ONCE = 256
-"""Boxes whose pooling weights are held at the same time."""
+"""Boxes that are pooled at the same time."""
 
 
 @dataclass(frozen=True)
@@ -180,7 +177,7 @@ class RegionView:
         for features, stride in self.maps:
             cells = (pixels.to(features.device) - CELL_CENTRE) / stride
             end = column + features.shape[2] * bins * bins
-            # In parts, since the weights of a box take as much room as the map has cells.
+            # In parts, since pooling holds three rows of the map for each box.
             for start in range(0, len(boxes), POOLED_AT_ONCE):
                 rows = slice(start, start + POOLED_AT_ONCE)
                 pooled[rows, column:end] = pool_boxes(features, cells[rows], bins)
