@@ -165,7 +165,7 @@ def available_cores() -> int:
 def limit_threads(threads: int) -> None:
     """Let numeric libraries compute with this many threads, whether they are loaded already or will be."""
     import cv2
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[variable] = str(threads)

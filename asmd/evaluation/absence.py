@@ -88,7 +88,7 @@ def _states(run: SequenceRun) -> NDArray[np.float64]:
 
 
 def _auroc(labels: NDArray[np.bool_], values: NDArray[np.float64]) -> float:
-    from sklearn.metrics import roc_auc_score  # type: ignore[import-untyped]
+    from sklearn.metrics import roc_auc_score
 
     known = ~np.isnan(values)
     if len(np.unique(labels[known])) < 2:

@@ -26,7 +26,7 @@ from asmd.evaluation.one_pass import checked_box, derive_seed, reseed
 from asmd.evaluation.spec import TrackerSource, as_spec
 
 try:
-    from got10k.trackers import Tracker  # type: ignore[import-untyped]
+    from got10k.trackers import Tracker
 except ImportError as missing:
     raise ConfigError(f"the GOT-10k toolkit cannot be imported ({missing}): pip install got10k six") from missing
 

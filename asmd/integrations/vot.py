@@ -152,7 +152,7 @@ def _last(box: Boxes, before: Boxes) -> Boxes:
 
 def _trax() -> Any:
     try:
-        import trax  # type: ignore[import-untyped]
+        import trax
     except ImportError as error:
         raise ConfigError("the VOT toolkit talks over TraX: pip install 'asmd[vot]'") from error
     return trax
