@@ -95,11 +95,12 @@ class Dying(Still):
         return self.box
 
 
-class Slow(Still):
-    """Takes 10 ms a frame."""
+class Waiting(Still):
+    """On 13-wide targets, waits for as long as the file named in HOLD is there."""
 
     def update(self, frame):
-        time.sleep(0.01)
+        while self.box[2] == 13 and Path(os.environ["HOLD"]).exists():
+            time.sleep(0.01)
         return self.box
 
 

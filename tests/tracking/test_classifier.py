@@ -49,7 +49,7 @@ def test_the_printed_schedule_hardly_moves_random_layers() -> None:
 
 def test_one_step_by_hand() -> None:
     """SGD on a two-class softmax: the last bias moves by rate * 10 (last layer) * 2 (bias) * mean gradient."""
-    config = ClassifierConfig(positives=4, clip=0.0, momentum=0.0)
+    config = ClassifierConfig(positives=4, clip=0.0, momentum=0.0, dropout=0.0)
     classifier = Classifier(3, config, MiningConfig("rand", count=12, pool=12), np.random.default_rng(0), CPU)
     positives, negatives = torch.ones(4, 3), -torch.ones(12, 3)
     with torch.no_grad():
