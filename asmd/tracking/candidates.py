@@ -140,22 +140,30 @@ def whole_frame(box: Boxes, frame_size: FrameSize, count: int, rng: np.random.Ge
     return from_center(np.concatenate([centres, sides[which]], axis=1))
 
 
-def grid(box: Boxes, frame_size: FrameSize, step: float, sizes: tuple[float, ...] = (1.0,)) -> Boxes:
-    """Every box of a regular grid over the frame, `step` sides apart, at the given multiples of the size.
+def grid(box: Boxes, frame_size: FrameSize, step: float, sizes: tuple[float, ...] = (1.0,), most: int = 3000) -> Boxes:
+    """Every box of a regular grid over the frame, at the given multiples of the size.
 
     There is no chance in it.
 
+    Args:
+        box: (4,), gives the size.
+        frame_size: (height, width).
+        step: spacing in sides of the box.
+        sizes: multiples of its size.
+        most: about the greatest number of boxes; a small target in a large frame is given a wider spacing.
+
     Returns:
-        (N, 4), rows first, then columns, then sizes.
+        (N, 4), size by size, rows before columns.
     """
-    height, width = frame_size
     boxes = []
     for size in sizes:
-        w, h = np.minimum(box[2:] * size, [width, height])
-        xs = np.linspace(0, width - w, max(1, int(np.ceil((width - w) / max(step * w, 1.0))) + 1))
-        ys = np.linspace(0, height - h, max(1, int(np.ceil((height - h) / max(step * h, 1.0))) + 1))
+        sides = np.minimum(box[2:] * size, [frame_size[1], frame_size[0]])
+        room = np.array([frame_size[1], frame_size[0]]) - sides
+        spacing = np.maximum(step * sides, 1.0)
+        spacing *= max(1.0, np.sqrt(np.prod(room / spacing + 1) * len(sizes) / most))
+        xs, ys = (np.linspace(0, room[i], int(np.ceil(room[i] / spacing[i])) + 1) for i in (0, 1))
         corner = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
-        boxes.append(np.concatenate([corner, np.broadcast_to([w, h], corner.shape)], axis=1))
+        boxes.append(np.concatenate([corner, np.broadcast_to(sides, corner.shape)], axis=1))
     return np.concatenate(boxes)
 
 

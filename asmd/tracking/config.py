@@ -77,7 +77,7 @@ class RedetectionConfig:
         interval: frames between two looks.
         step: spacing of the grid of proposals, in sides of the box.
         sizes: multiples of the box's size that are tried.
-        most: proposals at the most; a larger grid is thinned at random.
+        most: about the greatest number of proposals; the grid is spaced wider to keep to it.
         threshold: least score that is believed.
     """
 

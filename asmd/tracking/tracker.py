@@ -26,7 +26,7 @@ from asmd.tracking.candidates import FrameSize
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import Descriptors, View, build_extractor
+from asmd.tracking.features import View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.result import Status, TrackResult
 
@@ -303,9 +303,7 @@ class Tracker:
             return None
         boxes = np.empty((0, 4))
         if config.enabled:
-            boxes = candidates.grid(self._box, self._size, config.step, config.sizes)
-            if len(boxes) > config.most:
-                boxes = boxes[np.sort(self._rng.choice(len(boxes), config.most, replace=False))]
+            boxes = candidates.grid(self._box, self._size, config.step, config.sizes, config.most)
         if self._proposals is not None:
             boxes = np.concatenate([boxes, np.asarray(self._proposals(frame, self._box, self._rng)).reshape(-1, 4)])
         if len(boxes) == 0:
@@ -367,10 +365,7 @@ class Tracker:
         memory, classifier = self.config.memory, self.config.classifier
         self._failed = 0 if success else self._failed + 1
         short = self._index % memory.short_interval == 0
-        if short or (memory.failure_interval and self._failed % memory.failure_interval == 1):
+        if short or (memory.failure_interval and not success and (self._failed - 1) % memory.failure_interval == 0):
             self._classifier.train(*self._memory.short(), classifier.update_steps, classifier.update_rate)
         if self._index % memory.long_interval == 0:
             self._classifier.train(*self._memory.long(), classifier.update_steps, classifier.update_rate)
-
-
-__all__ = ["Descriptors", "ProposalSource", "Tracker"]

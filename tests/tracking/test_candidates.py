@@ -77,6 +77,13 @@ def test_grid_covers_the_frame() -> None:
     assert (everywhere[:, 0] + everywhere[:, 2]).max() == pytest.approx(320)
 
 
+def test_grid_of_a_small_target_in_a_large_frame_stays_small() -> None:
+    drawn = cd.grid(np.array([100.0, 100, 5, 6]), (2160, 3840), 0.25, (0.8, 1.0, 1.25), most=3000)
+    assert 2000 < len(drawn) < 4500
+    assert drawn[:, 0].min() == 0
+    assert (drawn[:, 1] + drawn[:, 3]).max() == pytest.approx(2160)
+
+
 @pytest.mark.parametrize(
     "config",
     [
