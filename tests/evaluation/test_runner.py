@@ -167,7 +167,10 @@ def test_a_run_that_is_stopped_leaves_whole_files_no_process_and_resumes(tmp_pat
             time.sleep(0.01)
         workers_there = _children(process.pid)
         os.killpg(process.pid, how) if how == signal.SIGINT else process.kill()
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        finally:
+            process.kill()
     hold.unlink()
     before = _stamps(results)
     assert 3 <= len(before) <= 4
