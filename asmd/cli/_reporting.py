@@ -24,24 +24,26 @@ class Report:
 
     Attributes:
         frames: how many were tracked.
-        seconds: of wall clock, decoding and writing included.
-        tracking_seconds: inside the tracker.
+        learning_seconds: that the tracker took for the first frame.
+        tracking_seconds: that it took for all others.
+        seconds: of wall clock, for all of it, decoding and writing included.
         statuses: number of frames of each status.
         weights: what the tracker ran on.
         written: the files.
     """
 
     frames: int
-    seconds: float
+    learning_seconds: float
     tracking_seconds: float
+    seconds: float
     statuses: dict[str, int]
     weights: str
     written: tuple[Path, ...]
 
     @property
     def fps(self) -> float:
-        """Frames a second of wall clock."""
-        return self.frames / self.seconds if self.seconds else 0.0
+        """Frames a second in the tracker, once the target is learnt."""
+        return (self.frames - 1) / self.tracking_seconds if self.tracking_seconds else 0.0
 
 
 class Reporter:
@@ -84,6 +86,7 @@ class Lines(Reporter):
             "end",
             {
                 "frames": report.frames,
+                "learning_seconds": round(report.learning_seconds, 3),
                 "seconds": round(report.seconds, 3),
                 "fps": round(report.fps, 2),
                 "statuses": report.statuses,
@@ -129,8 +132,8 @@ class Bar(Reporter):
     def end(self, report: Report) -> None:
         """See Reporter."""
         statuses = ", ".join(f"{name} {count}" for name, count in report.statuses.items())
-        alone = report.frames / report.tracking_seconds if report.tracking_seconds else 0.0
-        print(f"{report.frames} frames: {statuses}; {report.fps:.1f} fps in all, {alone:.1f} fps in the tracker")
+        times = f"{report.learning_seconds:.1f} s to learn the target, then {report.fps:.1f} fps"
+        print(f"{report.frames} frames: {statuses}; {times}; {report.seconds:.1f} s in all")
         for path in report.written:
             print(f"wrote {path}")
 

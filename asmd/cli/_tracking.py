@@ -56,7 +56,7 @@ def run_job(job: Job, reporter: Reporter) -> Report:
     source = open_source(job.source)
     _refuse_to_overwrite(job)
     statuses: Counter[str] = Counter()
-    inside = 0.0
+    learning = tracking = 0.0
     with ExitStack() as stack:
         # Files first: a place that cannot be written to is to be known before the weights are read and a frame is seen.
         about = _about(job, source)
@@ -70,8 +70,11 @@ def run_job(job: Job, reporter: Reporter) -> Report:
         with reporter, source.frames(job.start, stop) as numbered:
             try:
                 for frame, result in follow(numbered, tracker, job.box):
+                    if statuses:
+                        tracking += result.seconds
+                    else:
+                        learning = result.seconds
                     statuses[str(result.status)] += 1
-                    inside += result.seconds
                     for save in savers:
                         save(result)
                     if video is not None:
@@ -83,7 +86,7 @@ def run_job(job: Job, reporter: Reporter) -> Report:
                     raise
         seconds = time.perf_counter() - began
     written = tuple(p for p in (job.output, *job.save) if p is not None)
-    return Report(sum(statuses.values()), seconds, inside, dict(statuses), tracker.weights_name, written)
+    return Report(sum(statuses.values()), learning, tracking, seconds, dict(statuses), tracker.weights_name, written)
 
 
 def _about(job: Job, source: Source) -> dict[str, Any]:

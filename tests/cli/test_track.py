@@ -57,7 +57,7 @@ def test_people_are_told_what_happened(clip: Path, tmp_path: Path, capfd: pytest
     assert main(["track", str(clip), "--box", BOX, "--save", str(tmp_path / "b.txt")]) == 0
     out, err = capfd.readouterr()
     assert "by a script" in err
-    assert "30 frames: found 10, uncertain 10, lost 10" in out
+    assert "30 frames: found 10, uncertain 10, lost 10; 0.0 s to learn the target, then 1000.0 fps; " in out
     assert f"wrote {tmp_path}/b.txt" in out
 
 
