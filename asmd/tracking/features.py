@@ -7,9 +7,8 @@ one search region through the network and pools every candidate from its maps, t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -17,14 +16,12 @@ from torch import Tensor
 
 from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.errors import ConfigError
-from asmd.flow import FlowStack, network_input
+from asmd.flow import FlowStack
 from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
+from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
 from asmd.tracking.network import FeatureNetwork
-
-Image: TypeAlias = NDArray[np.integer | np.floating]
-"""A frame or a flow: (H, W, C)."""
 
 POOLED_AT_ONCE = 256
 """Boxes that are pooled at the same time."""
@@ -108,34 +105,6 @@ class Extractor(Protocol):
         ...
 
 
-def cut(image: Image, corners: NDArray[np.int64], size: tuple[int, int], replicate: bool) -> Image:
-    """A rectangle of an image resized; beyond the image it is padded.
-
-    Args:
-        image: (H, W, C), any C.
-        corners: (4,) integer x1, y1, x2, y2; may lie outside the image.
-        size: (height, width) of what is returned.
-        replicate: pad with the nearest pixel; otherwise with zero.
-
-    Returns:
-        (height, width, C) of the type of `image`.
-    """
-    x1, y1, x2, y2 = (int(v) for v in corners)
-    height, width = image.shape[:2]
-    # At least one row and column of the image, so that there is something to pad from.
-    left, top = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
-    right, bottom = min(max(x2, left + 1), width), min(max(y2, top + 1), height)
-    inside = image[top:bottom, left:right]
-    above, below, before, after = (max(b, 0) for b in (top - y1, y2 - bottom, left - x1, x2 - right))
-    if above or below or before or after:
-        kind = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
-        inside = np.asarray(cv2.copyMakeBorder(inside, above, below, before, after, kind))
-    shrinks = inside.shape[0] > size[0]
-    return np.asarray(
-        cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    )
-
-
 class _Inputs:
     """Cuts both streams' inputs from a frame and its flow."""
 
@@ -147,13 +116,9 @@ class _Inputs:
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], size: tuple[int, int]
     ) -> tuple[Image, Image | None]:
         """(h, w, 3) uint8 and (h, w, 2L) float32 of one rectangle of the frame."""
-        rgb = cut(frame, corners, size, replicate=True)
         if not self.motion or flow is None:
-            return rgb, None
-        scaled = np.round(corners * flow.scale).astype(np.int64)
-        scaled[2:] = np.maximum(scaled[2:], scaled[:2] + 1)
-        layers = [cut(f, scaled, size, replicate=False) for f in flow.flows()]
-        return rgb, network_input(np.concatenate(layers, axis=2).astype(np.float32))
+            return cut(frame, corners, size, replicate=True), None
+        return stream_inputs(frame, flow.flows(), flow.scale, corners, size)
 
 
 class RegionView:
@@ -209,9 +174,7 @@ class RegionExtractor:
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> RegionView:
         """A square view about `around`, `region_scale` mean sides wide."""
-        side = max(2.0, self._config.region_scale * float(np.sqrt(around[2] * around[3])))
-        low = np.floor(around[:2] + around[2:] / 2 - side / 2).astype(np.int64)
-        corners = np.concatenate([low, low + max(2, round(side))])
+        corners = region_corners(around, self._config.region_scale)
         return self._view(frame, flow, corners, (self._config.region_size, self._config.region_size))
 
     def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> RegionView:
@@ -250,8 +213,7 @@ class CropView:
     def describe(self, boxes: Boxes) -> Descriptors:
         """Sends every box through the network; see `Descriptors`."""
         size = (self._config.crop_size, self._config.crop_size)
-        corners = np.round(to_corners(enlarge(boxes, self._config.context))).astype(np.int64)
-        corners[:, 2:] = np.maximum(corners[:, 2:], corners[:, :2] + 1)
+        corners = crop_corners(boxes, self._config.context)
         identity, layout = [], []
         for start in range(0, len(boxes), self._config.batch):
             cuts = [

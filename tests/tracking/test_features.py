@@ -10,7 +10,8 @@ from asmd.boxes import enlarge
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.features import FeatureConfig, RegionExtractor, build_extractor, cut
+from asmd.tracking.features import FeatureConfig, RegionExtractor, build_extractor
+from asmd.tracking.inputs import cut
 from asmd.tracking.network import FeatureNetwork, fold_batch_norm
 
 CPU = torch.device("cpu")
