@@ -76,6 +76,28 @@ def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:
     return compute
 
 
+def working_image(frame: Frame, config: FlowConfig) -> tuple[NDArray[np.uint8], float]:
+    """What flow is measured on.
+
+    Args:
+        frame: RGB uint8 (H, W, 3).
+        config: settings.
+
+    Returns:
+        Grey uint8 (h, w), and its pixels per pixel of the frame, at most 1.
+    """
+    scale = min(1.0, config.max_side / max(frame.shape[:2]))
+    if scale < 1.0:
+        size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
+        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8), scale
+
+
+def filled(flows: list[Flow], length: int) -> list[Flow]:
+    """The last `length` of some flows (at least one), oldest first; the oldest is repeated until there are enough."""
+    return [flows[0]] * (length - len(flows)) + flows[-length:]
+
+
 class FlowStack:
     """The last L flows of a video, oldest first.
 
@@ -104,11 +126,7 @@ class FlowStack:
         Args:
             frame: RGB uint8 (H, W, 3), of the size of the frames before it.
         """
-        self.scale = min(1.0, self.config.max_side / max(frame.shape[:2]))
-        if self.scale < 1.0:
-            size = (max(1, round(frame.shape[1] * self.scale)), max(1, round(frame.shape[0] * self.scale)))
-            frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        grey, self.scale = working_image(frame, self.config)
         if self._grey is None:
             self._flows.append(np.zeros((*grey.shape, 2), np.float32))
         else:
@@ -122,7 +140,7 @@ class FlowStack:
 
     def flows(self) -> list[Flow]:
         """L flows, oldest first, each (h, w, 2) at the working resolution, unclipped."""
-        return [self._flows[0]] * (self.config.length - len(self._flows)) + list(self._flows)
+        return filled(list(self._flows), self.config.length)
 
     def latest(self) -> Flow:
         """The flow that leads to the current frame, (h, w, 2)."""

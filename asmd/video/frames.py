@@ -67,6 +67,16 @@ class VideoFrames:
         self._cursor: _Cursor | None = None
 
     @property
+    def first(self) -> int:
+        """Number, in the file, of the first of these frames."""
+        return int(self._slice.start)
+
+    @property
+    def step(self) -> int:
+        """Distance, in the file, between neighbours."""
+        return int(self._slice.step)
+
+    @property
     def _numbers(self) -> range:
         if self._index is None:
             self._index = _Index.of(self.path)

@@ -1,0 +1,1 @@
+"""Learning the shared features: private-shared multi-domain training (paper, 3)."""
