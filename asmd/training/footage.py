@@ -173,8 +173,7 @@ class Reel:
     Attributes:
         name: for error messages.
         key: what its files in the cache go by.
-        whole: all frames of the file; those of the reel begin at `start`.
-        total: number of these.
+        whole: all frames of the file, of which the reel may be a part.
     """
 
     def __init__(self, footage: Footage, whole: FrameSource, part: FrameSource, start: int, key: str) -> None:
@@ -188,6 +187,7 @@ class Reel:
 
     @property
     def total(self) -> int:
+        """Frames of the whole file."""
         return self._count()[1]
 
     def _count(self) -> tuple[int, int]:
@@ -202,7 +202,7 @@ class Reel:
             SourceError: if it cannot be decoded.
         """
         chunk, place = self._find(index)
-        return np.asarray(cv2.cvtColor(cv2.imdecode(chunk.rgb[place], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
+        return np.asarray(cv2.cvtColor(_image(chunk.rgb[place], cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB), np.uint8)
 
     def flow(self, index: int, backward: bool = False) -> Flow | None:
         """The flow that leads to a frame, (h, w, 2) in pixels of the original frame, within +-20.
@@ -230,7 +230,7 @@ class Reel:
 
     def scale(self, frame: Frame) -> float:
         """Pixels of the flow per pixel of the frame."""
-        return min(1.0, self._footage.flow.max_side / max(frame.shape[:2]))
+        return min(1.0, float(self._footage.flow.max_side / max(frame.shape[:2])))
 
     def _find(self, index: int) -> tuple[_Chunk, int]:
         if not 0 <= index < len(self):
@@ -247,6 +247,12 @@ def _code_frame(frame: Frame, quality: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), settings)[1], np.uint8)
 
 
+def _image(coded: NDArray[np.uint8], flags: int) -> NDArray[np.uint8]:
+    image = cv2.imdecode(coded, flags)
+    assert image is not None
+    return np.asarray(image, np.uint8)
+
+
 def _code_flow(flow: Flow) -> NDArray[np.uint8]:
     levels = np.rint(np.clip(flow / FLOW_LIMIT, -1, 1) * _LEVELS).astype(np.int16) + 128
     # Both components one above the other in a grey image, which compresses better than two channels.
@@ -255,7 +261,7 @@ def _code_flow(flow: Flow) -> NDArray[np.uint8]:
 
 
 def _decode_flow(coded: NDArray[np.uint8]) -> Flow:
-    plane = cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32)
+    plane = _image(coded, cv2.IMREAD_GRAYSCALE).astype(np.float32)
     u, v = np.split((plane - 128) * (FLOW_LIMIT / _LEVELS), 2)
     return np.stack([u, v], axis=2)
 
