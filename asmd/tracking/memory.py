@@ -1,7 +1,7 @@
 """The dual memory (paper, 4.1): what the classifier is trained on between frames.
 
 The short memory holds the samples of the last frames; the long one the target's looks over the whole video, and the
-first frame's samples, which a person gave, for ever. Both are bounded.
+first frame's samples, which a person gave, for ever, as those of frames that a person corrected. Both are bounded.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class MemoryConfig:
             raise ConfigError(f"long_negatives must be uncertain or all, got {self.long_negatives!r}")
 
 
+CORRECTIONS = 30
+"""Most frames that a person corrected whose samples are kept; beyond that the oldest gives way."""
+
+
 class Memory:
     """Samples of the video so far.
 
@@ -60,6 +64,7 @@ class Memory:
     def __init__(self, config: MemoryConfig, positives: Tensor, negatives: Tensor, rng: np.random.Generator) -> None:
         self.config, self._rng = config, rng
         self._initial = (positives, negatives)
+        self._corrections: deque[tuple[Tensor, Tensor]] = deque(maxlen=CORRECTIONS)
         self._short: deque[tuple[Tensor, Tensor]] = deque(maxlen=config.short_frames)
         self._long: list[Tensor] = []
         self._uncertain: list[Tensor] = []
@@ -83,15 +88,26 @@ class Memory:
             # Reservoir sampling: every frame seen so far is equally likely to be held.
             self._long[slot], self._uncertain[slot] = positives, uncertain
 
+    def keep(self, positives: Tensor, negatives: Tensor) -> None:
+        """Remembers a frame that a person corrected, as the first frame is: (P, D) and (N, D)."""
+        self._corrections.append((positives, negatives))
+
+    def _given(self) -> tuple[list[Tensor], list[Tensor]]:
+        """What a person gave: the first frame's samples, and those of corrections."""
+        given = [self._initial, *self._corrections]
+        return [p for p, _ in given], [n for _, n in given]
+
     def short(self) -> tuple[Tensor, Tensor]:
-        """Positives (P, D) and negatives (N, D) of the last frames, with the first frame's."""
-        positives = [p for p, _ in self._short]
-        negatives = [n for _, n in self._short]
-        return torch.cat([self._initial[0], *positives]), torch.cat([self._initial[1], *negatives])
+        """Positives (P, D) and negatives (N, D) of the last frames, with what a person gave."""
+        positives, negatives = self._given()
+        positives += [p for p, _ in self._short]
+        negatives += [n for _, n in self._short]
+        return torch.cat(positives), torch.cat(negatives)
 
     def long(self) -> tuple[Tensor, Tensor]:
-        """Positives (P, D) of the whole video and their negatives (N, D), with the first frame's."""
-        negatives = [self._initial[1], *self._uncertain]
+        """Positives (P, D) of the whole video and their negatives (N, D), with what a person gave."""
+        positives, negatives = self._given()
+        negatives += self._uncertain
         if self.config.long_negatives == "all":
             negatives += [n for _, n in self._short]
-        return torch.cat([self._initial[0], *self._long]), torch.cat(negatives)
+        return torch.cat([*positives, *self._long]), torch.cat(negatives)

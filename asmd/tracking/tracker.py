@@ -263,6 +263,46 @@ class Tracker:
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 
+    def correct(self, frame: Frame, box: ArrayLike) -> TrackResult:
+        """Takes a person's box for the truth on a frame, learns from it, and goes on from there.
+
+        The frame may be the one just tracked or any other of the video. Its samples are kept like the first frame's.
+
+        Args:
+            frame: RGB uint8 (H, W, 3), of the size of the first.
+            box: the target on it, `(x, y, w, h)` in pixels.
+
+        Returns:
+            The box as it was given (clipped to the frame), score 1; the index is that of the last frame.
+
+        Raises:
+            TrackerStateError: if `init` has not been called.
+            FrameError: if the frame is not RGB uint8 or its size has changed.
+            BoxError: if the box cannot be tracked.
+        """
+        if self._size is None:
+            raise TrackerStateError("correct was called before init: give the first frame and box to init")
+        started = time.perf_counter()
+        frame = check_frame(frame, self._size)
+        self._box = check_box(box, self._size)
+        self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
+        self._shift = self.config.search.shift
+        self._confidence = Confidence(self.config.confidence)
+        self._failed = 0
+        if self._flow is not None:
+            # The frames before need not be this one's neighbours.
+            self._flow.reset()
+            self._flow.push(frame)
+        view = self._extractor.look(frame, self._flow, self._box)
+        sampling, classifier = self.config.sampling, self.config.classifier
+        positives, negatives = (
+            view.describe(self._samples(wanted)).identity
+            for wanted in (sampling.initial_positives, sampling.memory_negatives)
+        )
+        self._memory.keep(positives, negatives)
+        self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
+        return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
+
     def _places(self) -> list[tuple[Boxes, int]]:
         """Boxes about which to draw candidates, and how many."""
         search = self.config.search

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from asmd.errors import ConfigError
-from asmd.tracking.memory import Memory, MemoryConfig
+from asmd.tracking.memory import CORRECTIONS, Memory, MemoryConfig
 
 
 def marked(value: float, count: int) -> Tensor:
@@ -65,3 +65,17 @@ def test_printed_intervals() -> None:
     assert (MemoryConfig().short_interval, MemoryConfig().long_interval) == (15, 50)
     with pytest.raises(ConfigError, match="at least 1 frame"):
         MemoryConfig(short_interval=0)
+
+
+def test_corrections_are_kept_like_the_first_frame_and_bounded() -> None:
+    memory = filled(MemoryConfig(short_frames=2, long_frames=2), 1)
+    memory.keep(marked(50, 3), marked(60, 4))
+    for t in range(100):
+        memory.add(marked(t + 100, 2), marked(1000 + t, 3), torch.tensor([-5.0, 0.1, 3.0]))
+    for positives, negatives in (memory.short(), memory.long()):
+        assert (positives[:5] == -1).all() and (negatives[:7] == -2).all()
+        assert (positives[5:8] == 50).all() and (negatives[7:11] == 60).all()
+    for _ in range(3 * CORRECTIONS):
+        memory.keep(marked(51, 3), marked(61, 4))
+    assert int((memory.short()[0] == 51).all(dim=1).sum()) == 3 * CORRECTIONS
+    assert not (memory.short()[0] == 50).any()
