@@ -148,13 +148,13 @@ class _Network(nn.Module):
         self.network = network
 
     def maps(
-        self, rgb: Tensor, flow: Tensor, shared: Mapping[int, StreamMaps], wanted: Collection[int]
+        self, rgb: Tensor, flow: Tensor | None, shared: Mapping[int, StreamMaps], wanted: Collection[int]
     ) -> dict[int, StreamMaps]:
         """Private maps of views of this domain.
 
         Args:
             rgb: (B, 3, H, W).
-            flow: (B, 2L, H, W).
+            flow: (B, 2L, H, W), or None where the motion stream is left out.
             shared: the shared network's maps of the same views.
             wanted: stages.
 
@@ -185,16 +185,15 @@ class _Adapters(nn.Module):
                 self.adapters[f"{stream}{stage}"] = nn.Sequential(down, nn.ReLU(), up, nn.ReLU())
 
     def maps(
-        self, rgb: Tensor, flow: Tensor, shared: Mapping[int, StreamMaps], wanted: Collection[int]
+        self, rgb: Tensor, flow: Tensor | None, shared: Mapping[int, StreamMaps], wanted: Collection[int]
     ) -> dict[int, StreamMaps]:
         """See `_Network.maps`; neither views nor flow are looked at."""
         found = {}
         for stage in wanted:
             appearance, motion = shared[stage]
-            assert motion is not None
             found[stage] = StreamMaps(
                 self.adapters[f"appearance{stage}"](appearance.detach()),
-                self.adapters[f"motion{stage}"](motion.detach()),
+                None if motion is None else self.adapters[f"motion{stage}"](motion.detach()),
             )
         return found
 

@@ -112,7 +112,7 @@ class Views:
 
     Attributes:
         rgb: (V, 3, H, W), normalised as for ImageNet.
-        flow: (V, 2L, H, W), see `asmd.flow.network_input`.
+        flow: (V, 2L, H, W), see `asmd.flow.network_input`; None leaves the motion stream out: its features are then 0.
         domains: (V,) int64, the domain of each view.
         corners: (N, 4) float32 `(x1, y1, x2, y2)` of samples, in pixels of their view; None takes each view for one
             sample.
@@ -120,13 +120,13 @@ class Views:
     """
 
     rgb: Tensor
-    flow: Tensor
+    flow: Tensor | None
     domains: Tensor
     corners: Tensor | None = None
     view: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.rgb) == len(self.flow) == len(self.domains):
+        if not len(self.rgb) == len(self.domains) == (len(self.rgb) if self.flow is None else len(self.flow)):
             raise ConfigError("a batch needs as many flow stacks and domains as images")
         if (self.corners is None) != (self.view is None):
             raise ConfigError("samples in regions need both corners and the view that each is in")
@@ -151,7 +151,8 @@ class Views:
             place = torch.zeros_like(self.domains)
             place[rows] = torch.arange(len(rows), device=rows.device)
             corners, view = corners[own], place[view[own]]
-        return rows, Views(self.rgb[rows], self.flow[rows], self.domains[rows], corners, view)
+        flow = None if self.flow is None else self.flow[rows]
+        return rows, Views(self.rgb[rows], flow, self.domains[rows], corners, view)
 
 
 class Described(NamedTuple):
@@ -270,7 +271,7 @@ class PrivateSharedNetwork(nn.Module):
             samples = torch.nonzero(domains == domain).squeeze(1)
             features = shared[samples]
             if branch.private is not None:
-                own_maps = {stage: StreamMaps(m.appearance[rows], _motion(m)[rows]) for stage, m in maps.items()}
+                own_maps = {stage: _rows(m, rows) for stage, m in maps.items()}
                 found = branch.private.maps(own.rgb, own.flow, own_maps, self.config.stages)
                 private.append(self._pool(found, own))
                 features = torch.cat([features, private[-1]], 1)
@@ -330,7 +331,8 @@ class PrivateSharedNetwork(nn.Module):
         """Features (N, D) of the views' samples: by stage, then stream, then bin, then channel."""
         columns = []
         for stage in self.config.stages:
-            for features in (maps[stage].appearance, _motion(maps[stage])):
+            appearance, motion = maps[stage]
+            for features in (appearance, torch.zeros_like(appearance) if motion is None else motion):
                 if self.config.unit_cells:
                     features = nn.functional.normalize(features, dim=1)
                 if views.corners is None or views.view is None:
@@ -342,9 +344,8 @@ class PrivateSharedNetwork(nn.Module):
         return torch.cat(columns, 1)
 
 
-def _motion(maps: StreamMaps) -> Tensor:
-    assert maps.motion is not None
-    return maps.motion
+def _rows(maps: StreamMaps, rows: Tensor) -> StreamMaps:
+    return StreamMaps(maps.appearance[rows], None if maps.motion is None else maps.motion[rows])
 
 
 def _pool_views(maps: Tensor, corners: Tensor, view: Tensor, bins: int) -> Tensor:

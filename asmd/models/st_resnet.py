@@ -130,8 +130,8 @@ class SpatiotemporalResNet(nn.Module):
         """Starts both streams from one set of ResNet-18 weights with torchvision's names.
 
         The first motion convolution becomes the channel mean of the RGB one, repeated. A residual branch whose
-        convolutions are missing is silenced (its last batch-norm scale is set to 0), so that the block passes its
-        shortcut on and later training adds to it; random features would bury what the shortcut carries.
+        convolutions are missing is silenced (its last convolution is set to 0), so that the block passes its shortcut
+        on and later training adds to it; random features would bury what the shortcut carries.
 
         Args:
             weights: full or partial weights; `fc.*` is ignored.
@@ -153,5 +153,5 @@ class SpatiotemporalResNet(nn.Module):
         for stream, tensors in ((self.appearance, given), (self.motion, motion)):
             stream.load_state_dict(tensors, strict=False)
             for branch in {n.rsplit(".conv", 1)[0] for n in missing if ".conv" in n}:
-                nn.init.zeros_(stream.get_parameter(f"{branch}.bn2.weight"))
+                nn.init.zeros_(stream.get_parameter(f"{branch}.conv2.weight"))
         return missing

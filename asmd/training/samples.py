@@ -7,6 +7,7 @@ batch alone, so that training can be stopped, resumed and spread over machines w
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
@@ -23,7 +24,7 @@ from asmd.sequence import Frame, Sequence
 from asmd.tracking import candidates
 from asmd.tracking.candidates import SCALE_BASE, SampleConfig
 from asmd.tracking.inputs import Image, crop_corners, region_corners, stream_inputs
-from asmd.training.domains import usable_frames
+from asmd.training.domains import footage_of, usable_frames
 from asmd.training.footage import Footage, Reel
 
 ATTEMPTS = 8
@@ -67,6 +68,8 @@ class BatchConfig:
         domains: frames in a batch, each of another domain (FACTS 3 says why domains are mixed).
         positives: samples on the target a frame, IoU of at least 0.7.
         negatives: samples off it a frame, IoU of at most 0.5.
+        balance: a video with n domains, as with many annotated tracks, is drawn as if it had n^(1 - balance); 0 draws
+            all domains alike, 1 all videos.
         hardest: of the negatives, how many of the highest scores are learnt from; 0 takes all.
         region_scale: side of a search region, in mean sides of the target; that of the tracker.
         region_size: side of a region in network pixels; that of the tracker.
@@ -79,6 +82,7 @@ class BatchConfig:
     domains: int = 8
     positives: SampleConfig = SampleConfig("gaussian", 0.3, 5, 50, min_iou=0.7)
     negatives: SampleConfig = SampleConfig("uniform", 1.5, 10, 200, max_iou=0.5)
+    balance: float = 0.0
     hardest: int = 96
     region_scale: float = 4.5
     region_size: int = 257
@@ -149,6 +153,9 @@ class SampleDrawer:
         self._names = [s.name for s in domains]
         self._boxes = [s.boxes for s in domains]
         self._usable = [usable_frames(s) for s in domains]
+        videos = [footage_of(s) for s in domains]
+        counts = Counter(videos)
+        self._weights = np.array([counts[video] ** -config.balance for video in videos])
         self._seed = seed
         self._partitions = partitions
         if config.domains % partitions:
@@ -173,13 +180,17 @@ class SampleDrawer:
         for place in places:
             part = place % self._partitions
             if part not in orders:
-                rng = np.random.default_rng([self._seed, step, part])
-                orders[part] = np.arange(part, len(self._reels), self._partitions)
-                rng.shuffle(orders[part])
+                orders[part] = self._order(np.random.default_rng([self._seed, step, part]), part)
             number, found = self._fill(step, place, orders[part], skipped)
             numbers.append(number)
             shown.append(found)
         return _collate(shown, numbers, skipped)
+
+    def _order(self, rng: np.random.Generator, part: int) -> NDArray[np.intp]:
+        """The domains of a partition in random order, heavier ones earlier on the whole."""
+        own = np.arange(part, len(self._reels), self._partitions)
+        # Successive sampling without replacement by exponential clocks (Efraimidis and Spirakis, 2006).
+        return own[np.argsort(rng.exponential(size=len(own)) / self._weights[own], kind="stable")]
 
     def _fill(self, step: int, place: int, order: NDArray[np.intp], skipped: list[str]) -> tuple[int, _Shown]:
         """The domain at a place of the batch; one that fails is replaced by one that no other place can take."""
