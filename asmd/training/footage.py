@@ -127,7 +127,10 @@ class Footage:
         first = number * self.config.chunk
         last = min(first + self.config.chunk, reel.total)
         wanted = range(max(0, first - 1), min(last + 1, reel.total))
-        frames = {i: reel.whole[i] for i in wanted}
+        try:
+            frames = {i: reel.whole[i] for i in wanted}
+        finally:
+            reel.close()
         if len({frame.shape for frame in frames.values()}) > 1:
             raise SourceError(f"{reel.name}: the frame size changes between frames {wanted[0]} and {wanted[-1]}")
         grey = {i: working_image(frame, self.flow) for i, frame in frames.items()}
@@ -231,6 +234,11 @@ class Reel:
     def scale(self, frame: Frame) -> float:
         """Pixels of the flow per pixel of the frame."""
         return min(1.0, float(self._footage.flow.max_side / max(frame.shape[:2])))
+
+    def close(self) -> None:
+        """Releases the file, so that any number of reels may be kept; it is opened again when it is needed."""
+        if isinstance(self.whole, VideoFrames):
+            self.whole.close()
 
     def _find(self, index: int) -> tuple[_Chunk, int]:
         if not 0 <= index < len(self):
