@@ -105,10 +105,24 @@ def load(weights: str | Path | None = None) -> Weights:
     if weights == RANDOM:
         return Weights("random features, untrained", {}, {"format": RANDOM})
     phrase, path = find(weights)
+    metadata, tensors = _read(path, tensors=True)
+    return Weights(phrase, tensors, metadata)
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The header's strings of a safetensors file, without its tensors.
+
+    Raises:
+        WeightsError: if the file is not safetensors or is damaged.
+    """
+    return _read(path, tensors=False)[0]
+
+
+def _read(path: Path, tensors: bool) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, "pt") as file:
-            metadata = dict(file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            names = file.keys() if tensors else ()
+            return dict(file.metadata() or {}), {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError) as error:
         # torch.save writes a zip, older versions a bare pickle; neither is opened, since reading one can run code.
         with path.open("rb") as file:
@@ -116,7 +130,6 @@ def load(weights: str | Path | None = None) -> Weights:
         pickled = head == b"PK" or head[:1] == b"\x80"
         kind = "is a pickle, which is refused as it can run code" if pickled else "is damaged"
         raise WeightsError(f"weights {path} {kind}: give a safetensors file") from error
-    return Weights(phrase, tensors, metadata)
 
 
 def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
