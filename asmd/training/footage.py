@@ -11,7 +11,9 @@ import hashlib
 import logging
 import zipfile
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import cv2
@@ -30,6 +32,9 @@ _LEVELS = 127.0
 """Steps of kept flow on either side of zero; one is 0.16 px."""
 
 _SUFFIX = ".npz"
+
+_HEADERS = 300
+"""Bytes that an array takes in a file beside its own, or a few fewer."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,9 @@ class Footage:
         folder: made if missing; None keeps nothing on disk.
         config: settings.
         flow: how flow is measured; part of what a kept file goes by, so that a change makes new ones.
+
+    Raises:
+        OutputError: if the folder cannot be made.
     """
 
     def __init__(
@@ -83,22 +91,31 @@ class Footage:
         self._room = self.config.budget_gb * 1e9
         self.decoded = 0
         """Chunks that had to be decoded so far, by this process."""
+        self._passing = count()
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OutputError(f"{folder} cannot be made ({error.strerror})") from error
             self._room -= sum(path.stat().st_size for path in folder.glob(f"*/*{_SUFFIX}"))
 
     def open(self, frames: FrameSource) -> Reel:
         """A video to look frames and flow up in."""
-        if isinstance(frames, VideoFrames) and frames.step == 1:
-            # By number in the file, so that all tracks of one video share what is kept.
-            stat = frames.path.stat() if frames.path.is_file() else None
-            facts = [str(frames.path.resolve()), stat.st_size if stat else 0, stat.st_mtime_ns if stat else 0]
-            return Reel(self, VideoFrames(frames.path), frames, frames.first, self._key(facts))
-        paths = [str(path.resolve()) for path in frames.paths] if isinstance(frames, ImageFrames) else [repr(frames)]
-        return Reel(self, frames, frames, 0, self._key(paths))
+        if isinstance(frames, VideoFrames):
+            facts = [str(frames.path.resolve()), *_stamp(frames.path)]
+            if frames.step == 1:
+                # By number in the file, so that all tracks of one video share what is kept.
+                return Reel(self, VideoFrames(frames.path), frames, frames.first, self._key(facts))
+            return Reel(self, frames, frames, 0, self._key([*facts, repr(frames)]))
+        if isinstance(frames, ImageFrames):
+            facts = [str(path.resolve()) for path in frames.paths]
+            return Reel(self, frames, frames, 0, self._key(facts + [x for p in frames.paths[:1] for x in _stamp(p)]))
+        # Nothing tells such frames from others in another run.
+        return Reel(self, frames, frames, 0, f"passing-{next(self._passing)}", keep=False)
 
-    def _key(self, facts: list[object] | list[str]) -> str:
-        text = repr((facts, self.flow.method, self.flow.max_side, self.config.chunk))
+    def _key(self, facts: Sequence[object]) -> str:
+        config = self.config
+        text = repr((facts, self.flow.method, self.flow.max_side, config.chunk, config.quality))
         return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
 
     def chunk(self, reel: Reel, number: int) -> _Chunk:
@@ -111,8 +128,10 @@ class Footage:
         if place in self._memory:
             self._memory.move_to_end(place)
             return self._memory[place]
-        path = None if self._folder is None else self._folder / reel.key / f"{number:06d}{_SUFFIX}"
-        found = _read(path) if path is not None else None
+        path = None
+        if self._folder is not None and reel.keep:
+            path = self._folder / reel.key / f"{number:06d}{_SUFFIX}"
+        found = _read(path, self._names(reel, number)) if path is not None else None
         if found is None:
             found = self._decode(reel, number)
             self.decoded += 1
@@ -123,9 +142,21 @@ class Footage:
             self._memory.popitem(last=False)
         return found
 
-    def _decode(self, reel: Reel, number: int) -> _Chunk:
+    def _own(self, reel: Reel, number: int) -> range:
+        """Numbers of the frames of a chunk."""
         first = number * self.config.chunk
-        last = min(first + self.config.chunk, reel.total)
+        return range(first, min(first + self.config.chunk, reel.total))
+
+    def _names(self, reel: Reel, number: int) -> set[str]:
+        """Arrays that the file of a chunk has."""
+        own = self._own(reel, number)
+        names = {f"rgb{i}" for i in range(len(own))}
+        names |= {f"forward{i}" for i, frame in enumerate(own) if frame > 0}
+        return names | {f"backward{i}" for i, frame in enumerate(own) if frame < reel.total - 1}
+
+    def _decode(self, reel: Reel, number: int) -> _Chunk:
+        own = self._own(reel, number)
+        first, last = own.start, own.stop
         wanted = range(max(0, first - 1), min(last + 1, reel.total))
         try:
             frames = {i: reel.whole[i] for i in wanted}
@@ -142,7 +173,6 @@ class Footage:
             scale = grey[one][1]
             return _code_flow(np.asarray(measure(grey[one][0], grey[other][0]) / scale, dtype=np.float32))
 
-        own = range(first, last)
         return _Chunk(
             tuple(_code_frame(frames[i], self.config.quality) for i in own),
             tuple(between(i - 1, i) for i in own),
@@ -153,18 +183,18 @@ class Footage:
         arrays = {}
         for kind, items in (("rgb", chunk.rgb), ("forward", chunk.forward), ("backward", chunk.backward)):
             arrays.update({f"{kind}{i}": item for i, item in enumerate(items) if item is not None})
-        size = sum(array.nbytes for array in arrays.values())
+        size = sum(array.nbytes + _HEADERS for array in arrays.values())
         if size > self._room:
             if self._room > 0:
                 log.warning("the footage cache has reached its budget of %g GB", self.config.budget_gb)
             self._room = 0
             return
         self._room -= size
-        path.parent.mkdir(exist_ok=True)
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path) as temporary:
                 np.savez(temporary, **arrays)  # type: ignore[arg-type]
-        except OutputError as error:
+        except (OutputError, OSError) as error:
             # Training needs no cache; a full disk is the checkpoints' business to tell of.
             log.warning("the footage cache keeps no more: %s", error)
             self._room = 0
@@ -177,12 +207,15 @@ class Reel:
         name: for error messages.
         key: what its files in the cache go by.
         whole: all frames of the file, of which the reel may be a part.
+        keep: its frames may be kept on disk.
     """
 
-    def __init__(self, footage: Footage, whole: FrameSource, part: FrameSource, start: int, key: str) -> None:
+    def __init__(
+        self, footage: Footage, whole: FrameSource, part: FrameSource, start: int, key: str, keep: bool = True
+    ) -> None:
         self._footage, self._part, self._start = footage, part, start
-        self.whole, self.key = whole, key
-        self.name = str(getattr(part, "path", part))
+        self.whole, self.key, self.keep = whole, key, keep
+        self.name = str(getattr(part, "path", part)) if keep else f"a {type(part).__name__} of frames"
         self._counts: tuple[int, int] | None = None
 
     def __len__(self) -> int:
@@ -247,6 +280,12 @@ class Reel:
         return self._footage.chunk(self, number), place
 
 
+def _stamp(path: Path) -> list[int]:
+    """Size and time of last change of a file."""
+    stat = path.stat() if path.is_file() else None
+    return [stat.st_size, stat.st_mtime_ns] if stat else []
+
+
 def _code_frame(frame: Frame, quality: int) -> NDArray[np.uint8]:
     settings = [
         cv2.IMWRITE_JPEG_QUALITY, quality,
@@ -274,19 +313,18 @@ def _decode_flow(coded: NDArray[np.uint8]) -> Flow:
     return np.stack([u, v], axis=2)
 
 
-def _read(path: Path) -> _Chunk | None:
-    """A kept chunk; None where there is none, or what is there is damaged."""
+def _read(path: Path, names: set[str]) -> _Chunk | None:
+    """A kept chunk with arrays of these names; None where there is none, or what is there is damaged."""
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = dict(file)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError):
+    except (OSError, ValueError, zipfile.BadZipFile, EOFError, NotImplementedError):  # the last by zipfile, of flags
         return None
-    count = sum(1 for name in arrays if name.startswith("rgb"))
-    rgb = [arrays.get(f"rgb{i}") for i in range(count)]
-    if count == 0 or any(item is None for item in rgb):
+    if set(arrays) != names:
         return None
+    own = range(sum(name.startswith("rgb") for name in names))
     return _Chunk(
-        tuple(item for item in rgb if item is not None),
-        tuple(arrays.get(f"forward{i}") for i in range(count)),
-        tuple(arrays.get(f"backward{i}") for i in range(count)),
+        tuple(arrays[f"rgb{i}"] for i in own),
+        tuple(arrays.get(f"forward{i}") for i in own),
+        tuple(arrays.get(f"backward{i}") for i in own),
     )
