@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -141,10 +141,11 @@ class PrivateBank:
                 self._entries[domain] = self._load(domain)
         return {domain: self._entries[domain].branch for domain in wanted}
 
-    def parameters(self) -> Iterator[nn.Parameter]:
-        """Parameters that have a gradient, in ascending order of domain: what to clip."""
-        for domain in sorted(self._entries):
-            yield from (p for p in self._entries[domain].branch.parameters() if p.grad is not None)
+    def clip(self, norm: float) -> None:
+        """Scales the gradient of each branch down to this norm, each on its own, so that none depends on the others."""
+        for entry in self._entries.values():
+            if _has_gradient(entry):
+                nn.utils.clip_grad_norm_(entry.branch.parameters(), norm)
 
     def step(self, trunk_rate: float, head_rate: float) -> None:
         """One step of SGD for every branch that has a gradient, which is then cleared; the others do not move.

@@ -74,8 +74,8 @@ def usable_frames(sequence: Sequence) -> NDArray[np.intp]:
 
 
 def footage_of(sequence: Sequence) -> str:
-    """What names the video that a sequence is a part of: tracks of one video share it."""
-    return sequence.meta.get("video", sequence.name)
+    """What names the video that a sequence is a part of: tracks and stretches of one video share it."""
+    return sequence.meta.get("video") or sequence.meta.get("folder") or sequence.name
 
 
 def gather(config: DataConfig, root: Path) -> TrainingData:

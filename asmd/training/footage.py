@@ -42,12 +42,14 @@ class FootageConfig:
     """What is kept of videos.
 
     Attributes:
+        folder: where it is kept, for several runs to share; "" for a folder of the run's own.
         budget_gb: most that the folder may hold, in units of 10^9 bytes; what comes after that is decoded each time.
         chunk: neighbouring frames that are decoded and kept together.
         quality: of JPEG, 1 to 100.
         remembered: chunks that are held in memory.
     """
 
+    folder: str = ""
     budget_gb: float = 20.0
     chunk: int = 16
     quality: int = 95
