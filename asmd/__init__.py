@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from asmd import boxes as boxes
+    from asmd import convert as convert
     from asmd import datasets as datasets
     from asmd import errors as errors
     from asmd import evaluation as evaluation
@@ -40,7 +41,7 @@ _EXPORTS = {
 }
 """Each public name and the module that it lives in; the imports above say the same to type checkers."""
 
-_SUBMODULES = frozenset({"boxes", "datasets", "errors", "evaluation", "video"})
+_SUBMODULES = frozenset({"boxes", "convert", "datasets", "errors", "evaluation", "video"})
 """Public modules that may be used after a bare `import asmd`."""
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "Tracker",
     "TrackerConfig",
     "boxes",
+    "convert",
     "datasets",
     "errors",
     "evaluate",

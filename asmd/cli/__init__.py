@@ -45,6 +45,7 @@ COMMANDS: dict[str, str] = {
     "report": "Score raw results by a benchmark's rules; tables, plots and one HTML page.",
     "submit": "Make the zip that the server of GOT-10k or TrackingNet takes.",
     "vot": "Make a tracker known to the VOT toolkit.",
+    "convert": "Turn boxes into another tool's format, an annotated video, or cut-outs.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""

@@ -26,6 +26,9 @@ from asmd.errors import DatasetError
 from asmd.sequence import FrameSource, Sequence
 from asmd.video import ImageFrames, VideoFrames
 
+ORIGIN = np.array([1.0, 1.0, 0.0, 0.0])
+"""What boxes of the files have more than ours, which count from 0."""
+
 WIDTHS = frozenset({9, 10})
 """Values in a row."""
 
@@ -140,7 +143,7 @@ def read_track(name: str, annotation: Path, track: int, wanted: TrackFilter, fra
     if len(np.unique(numbers)) != len(numbers):
         raise DatasetError(f"{annotation}: track {track} has two boxes in one frame")
     boxes = np.full((last - first + 1, 4), np.nan)
-    boxes[numbers - first] = rows[:, 2:6] - np.array([1.0, 1.0, 0.0, 0.0])
+    boxes[numbers - first] = rows[:, 2:6] - ORIGIN
     absent = np.isnan(boxes).any(axis=1)
     if rows.shape[1] == 9:
         absent[numbers[rows[:, 8] == 0] - first] = True  # boxes go on behind what hides a pedestrian

@@ -25,6 +25,9 @@ from asmd.errors import DatasetError
 from asmd.sequence import Sequence
 from asmd.video import ImageFrames
 
+ORIGIN = np.array([1.0, 1.0, 0.0, 0.0])
+"""What boxes of the files have more than ours, which count from 0."""
+
 NAMES = {"cvpr13": "otb50", "tb50": "tb50", "tb100": "otb100"}
 """The sets of the benchmark, and what they are called here."""
 
@@ -104,7 +107,7 @@ def _annotation(root: Path, target: Target, frames: bool) -> Path:
 
 def _read(name: str, annotation: Path, frames: bool, skips: dict[str, int]) -> Sequence:
     target, skip = next(t for t in targets() if t.name == name), skips.get(name, 0)
-    boxes = read_rows(annotation, {4}) - np.array([1.0, 1.0, 0.0, 0.0])
+    boxes = read_rows(annotation, {4}) - ORIGIN
     images = _images(target, annotation, boxes) if frames else []
     # The benchmark scores the frames that have both: Diving, for one, has more images than boxes.
     count = min(len(images), len(boxes)) if frames else len(boxes)

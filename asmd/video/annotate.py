@@ -50,10 +50,13 @@ class Annotator:
 
     Args:
         trail: how many of the last centres to draw.
+        name: of the target, written before its status.
+        colour: RGB of its box and trail, where targets are to be told apart; that of the status where None.
     """
 
-    def __init__(self, trail: int = 48) -> None:
+    def __init__(self, trail: int = 48, name: str = "", colour: tuple[int, int, int] | None = None) -> None:
         self._centres: deque[NDArray[np.float64]] = deque(maxlen=trail)
+        self._name, self._colour = name, colour
 
     def draw(self, frame: Frame, result: TrackResult) -> Frame:
         """A copy of the frame with the result drawn in; the trail is that of the results given before.
@@ -68,9 +71,10 @@ class Annotator:
             self._centres.clear()  # a guess is no way that the target came
         else:
             self._centres.append(result.box[:2] + result.box[2:] / 2)
-        self._draw_trail(image, pen, COLOURS[result.status])
-        _draw_box(image, result, pen)
-        _draw_label(image, result, pen)
+        colour = self._colour or COLOURS[result.status]
+        self._draw_trail(image, pen, colour)
+        _draw_box(image, result, pen, colour)
+        _draw_label(image, result, pen, self._name)
         return image
 
     def _draw_trail(self, image: Frame, pen: Pen, colour: tuple[int, int, int]) -> None:
@@ -81,11 +85,10 @@ class Annotator:
             cv2.line(image, before, after, shade, max(1, round(pen.line * fade)), cv2.LINE_AA, _SUBPIXEL)
 
 
-def _draw_box(image: Frame, result: TrackResult, pen: Pen) -> None:
+def _draw_box(image: Frame, result: TrackResult, pen: Pen, colour: tuple[int, int, int]) -> None:
     x, y, w, h = result.box
     # OpenCV's coordinates name centres of pixels; a box's are the edges of pixels.
     low, high = np.array([x, y]) - 0.5, np.array([x + w, y + h]) - 0.5
-    colour = COLOURS[result.status]
     if result.status is Status.LOST:
         _draw_corners(image, low, high, colour, pen)
         return
@@ -111,10 +114,11 @@ def _draw_corners(
                 cv2.line(image, _fixed(corner), _fixed(end), shade, line, cv2.LINE_AA, _SUBPIXEL)
 
 
-def _draw_label(image: Frame, result: TrackResult, pen: Pen) -> None:
+def _draw_label(image: Frame, result: TrackResult, pen: Pen, name: str) -> None:
     height, width = image.shape[:2]
     score = f" {result.score:.2f}" if np.isfinite(result.score) else ""
-    text = f"{result.status}{score}"
+    # OpenCV's letters are those of ASCII.
+    text = f"{name} ".encode("ascii", "replace").decode().lstrip() + f"{result.status}{score}"
     thickness = max(1, pen.text // 9)
     scale = cv2.getFontScaleFromHeight(_FONT, pen.text, thickness)
     (text_width, text_height), below = cv2.getTextSize(text, _FONT, scale, thickness)
