@@ -23,8 +23,10 @@ from asmd.losses import (
     TrackingForm,
     adversarial_loss,
     arrow_loss,
+    by_domain,
     difference_loss,
     domain_loss,
+    permuted,
     total_loss,
 )
 from asmd.models.adversary import DomainDiscriminator
@@ -133,6 +135,12 @@ class Views:
         if self.corners is not None and self.view is not None and len(self.corners) != len(self.view):
             raise ConfigError("a batch needs a view for each sample")
 
+    def chosen(self, rows: Tensor) -> Views:
+        """The same views with some (n,) of their samples."""
+        if self.corners is None or self.view is None:
+            raise ConfigError("samples can be chosen in regions alone: a crop is one sample")
+        return Views(self.rgb, self.flow, self.domains, self.corners[rows], self.view[rows])
+
     @property
     def sample_domains(self) -> Tensor:
         """(N,) int64, the domain of each sample."""
@@ -153,6 +161,18 @@ class Views:
             corners, view = corners[own], place[view[own]]
         flow = None if self.flow is None else self.flow[rows]
         return rows, Views(self.rgb[rows], flow, self.domains[rows], corners, view)
+
+
+class Looked(NamedTuple):
+    """Maps of a batch's views.
+
+    Attributes:
+        shared: stage -> maps of all views.
+        private: domain -> stage -> maps of that domain's views, from its own branch.
+    """
+
+    shared: dict[int, StreamMaps]
+    private: dict[int, dict[int, StreamMaps]]
 
 
 class Described(NamedTuple):
@@ -260,30 +280,58 @@ class PrivateSharedNetwork(nn.Module):
         Raises:
             ConfigError: if a domain does not exist or there are more than the bank can hold.
         """
-        maps = self.shared.stages(views.rgb, views.flow, self.config.stages)
-        shared = self._pool(maps, views)
-        domains = views.sample_domains
-        branches = self.bank.acquire(views.domains.tolist())
-        logits, private, order = [], [], []
-        for domain, branch in branches.items():
+        return self.describe(self.look(views), views, reversal)
+
+    def look(self, views: Views) -> Looked:
+        """Maps of views, from which any samples in them can then be described.
+
+        Raises:
+            ConfigError: if a domain does not exist or there are more than the bank can hold.
+        """
+        shared = self.shared.stages(views.rgb, views.flow, self.config.stages)
+        private = {}
+        for domain, branch in self.bank.acquire(views.domains.tolist()).items():
             set_training(branch, self.training, self.config.frozen_batch_norm)
-            rows, own = views.of(domain)
-            samples = torch.nonzero(domains == domain).squeeze(1)
-            features = shared[samples]
             if branch.private is not None:
-                own_maps = {stage: _rows(m, rows) for stage, m in maps.items()}
-                found = branch.private.maps(own.rgb, own.flow, own_maps, self.config.stages)
-                private.append(self._pool(found, own))
-                features = torch.cat([features, private[-1]], 1)
-            logits.append(branch.head(features))
-            order.append(samples)
-        back = torch.cat(order).argsort()
+                rows, own = views.of(domain)
+                own_shared = {stage: _rows(maps, rows) for stage, maps in shared.items()}
+                private[domain] = branch.private.maps(own.rgb, own.flow, own_shared, self.config.stages)
+        return Looked(shared, private)
+
+    def describe(self, looked: Looked, views: Views, reversal: float = 1.0) -> Described:
+        """Describes and classifies samples of views that were looked at; see `forward`.
+
+        Args:
+            looked: what `look` gave for these views; the bank must not have been asked for others since.
+            views: the same views, with any samples.
+            reversal: strength of the gradient reversal.
+        """
+        logits, shared, private = self._classify(looked, views)
+        domains = views.sample_domains
         domain_logits = None
         if self.discriminator is not None:
             domain_logits = self.discriminator.against(shared, domains, reversal, self.config.cap_adversary)
-        return Described(
-            torch.cat(logits)[back], shared, torch.cat(private)[back] if private else None, domains, domain_logits
-        )
+        return Described(logits, shared, private, domains, domain_logits)
+
+    def _classify(self, looked: Looked, views: Views) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Logits, shared and private features of samples, in their order."""
+        shared = self._pool(looked.shared, views)
+        domains = views.sample_domains
+        branches = self.bank.acquire(torch.unique(domains).tolist())
+        logits, private = [], []
+        for (domain, branch), features in zip(branches.items(), by_domain(shared, domains), strict=True):
+            if domain in looked.private:
+                private.append(self._pool(looked.private[domain], views.of(domain)[1]))
+                features = torch.cat([features, private[-1]], 1)
+            logits.append(branch.head(features))
+        back = domains.argsort(stable=True).argsort()
+        return permuted(torch.cat(logits), back), shared, permuted(torch.cat(private), back) if private else None
+
+    @torch.no_grad()
+    def margins(self, looked: Looked, views: Views) -> Tensor:
+        """(N,) log-odds of samples being their domain's target, without gradients: what hard ones are chosen by."""
+        logits = self._classify(looked, views)[0].float()
+        return logits[:, 1] - logits[:, 0]
 
     def arrow(self, rgb: Tensor, flow: Tensor) -> Tensor:
         """Direction of clips, see `ArrowOfTimeHead.forward`.
@@ -352,4 +400,4 @@ def _pool_views(maps: Tensor, corners: Tensor, view: Tensor, bins: int) -> Tenso
     """Pools each sample from its own view's map: (V, C, h, w) and (N, 4) in cells -> (N, bins * bins * C)."""
     groups = [torch.nonzero(view == index).squeeze(1) for index in range(len(maps))]
     pooled = [pool_boxes(one.permute(1, 2, 0), corners[rows], bins) for one, rows in zip(maps, groups, strict=True)]
-    return torch.cat(pooled)[torch.cat(groups).argsort()]
+    return permuted(torch.cat(pooled), torch.cat(groups).argsort())

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.utils.deterministic
 from torch import Tensor, nn
 
 from asmd import checkpoints
@@ -161,6 +162,8 @@ class Trainer:
             for line in self.data.skipped:
                 journal.write(0, "skipped", {"what": line})
         with _deterministic(self.device), _asked_to_stop() as asked:
+            if first == 0 and self.config.validation.every:
+                self._validate(0, journal, watch)
             self._train(first, last, journal, watch, asked)
             if first == last and not (self.folder.path / "weights.safetensors").is_file():
                 self._save(last)
@@ -238,14 +241,14 @@ class Trainer:
         if hardest and batch.view is not None:
             negatives = torch.bincount(batch.view[batch.labels == 0], minlength=len(batch.rgb))
             samples -= int((negatives - hardest).clamp_min(0).sum())
-        return _Counts(len(batch.view_domains.unique()), samples, clips)
+        return _Counts(_distinct(batch.view_domains), samples, clips)
 
     def _parts(self, batch: Batch | None) -> list[Batch]:
         """A batch, cut by domains into what goes through the network at once."""
         at_once = self.config.domains_at_once
         if batch is None:
             return []
-        domains = batch.view_domains.unique().tolist()
+        domains = torch.unique(batch.view_domains).tolist()
         if not at_once or at_once >= len(domains):
             return [batch]
         groups = [domains[i : i + at_once] for i in range(0, len(domains), at_once)]
@@ -259,11 +262,13 @@ class Trainer:
         views = Views(rgb, flow if motion else None, batch.view_domains.to(device), corners, view)
         labels = batch.labels.to(device)
         with self._autocast():
-            described = self.network(views, reversal)
-            chosen = self._hardest(described.logits, labels, batch)
-        described, labels = _rows(described, chosen), labels[chosen]
+            looked = self.network.look(views)
+            if config.batch.hardest and views.view is not None:
+                chosen = _hardest(self.network.margins(looked, views), labels, views.view, config.batch.hardest)
+                views, labels = views.chosen(chosen), labels[chosen]
+            described = _single(self.network.describe(looked, views, reversal))
         terms = self.network.terms(described, labels)
-        share = len(described.domains.unique()) / joint.domains
+        share = _distinct(described.domains) / joint.domains
         summed = config.model.difference_form in ("frobenius", "literal")
         weights = {
             "domain": share,
@@ -278,23 +283,10 @@ class Trainer:
             values["domain_accuracy"], values["domain_chance"] = domain_accuracy(
                 described.domain_logits, described.domains
             )
-        if described.private is not None:
+        if described.private is not None and step % config.log_every == 0:
             with torch.no_grad():
                 values["correlation"] = float(shared_private_correlation(described.shared, described.private))
         return {**values, "samples": float(len(labels))}
-
-    def _hardest(self, logits: Tensor, labels: Tensor, batch: Batch) -> Tensor:
-        """(n,) rows to learn from: positives, and each view's negatives that look most like the target."""
-        hardest = self.config.batch.hardest
-        if not hardest or batch.view is None:
-            return torch.arange(len(labels), device=labels.device)
-        view = batch.view.to(labels.device)
-        margins = (logits[:, 1] - logits[:, 0]).detach().float()
-        rows = [torch.nonzero(labels == 1).squeeze(1)]
-        for index in range(len(batch.rgb)):
-            own = torch.nonzero((view == index) & (labels == 0)).squeeze(1)
-            rows.append(own[margins[own].argsort(descending=True, stable=True)[:hardest]])
-        return torch.cat(rows).sort().values
 
     def _unsupervised(self, clips: Clips, joint: _Counts) -> dict[str, float]:
         forward = clips.forward.to(self.device)
@@ -341,7 +333,7 @@ class Trainer:
     def _validate(self, done: int, journal: Journal | None, watch: Callable[[Report], None]) -> None:
         if journal is not None and self.data.held_out:
             result = validate(self.network.shared, self.data.held_out, self.config.validation)
-            if result.auc > self.best:
+            if done and result.auc > self.best:
                 self.best = result.auc
                 facts = {**self._facts(), "held_out_auc": f"{result.auc:.4f}"}
                 self.folder.export("best.safetensors", self.network.shared, done, facts)
@@ -352,6 +344,10 @@ class Trainer:
 
     def _facts(self) -> dict[str, str]:
         return {"variant": self.config.model.variant, "domains": str(len(self.data.domains))}
+
+
+def _distinct(domains: Tensor) -> int:
+    return len(set(domains.tolist()))
 
 
 def _part(batch: Batch, domains: list[int]) -> Batch:
@@ -369,27 +365,33 @@ def _part(batch: Batch, domains: list[int]) -> Batch:
     )  # fmt: skip
 
 
-def _rows(described: Described, rows: Tensor) -> Described:
-    """Some samples, in single precision: losses are computed outside autocast."""
-    logits, shared, private, domains, domain_logits = described
-    return Described(
-        logits[rows].float(),
-        shared[rows].float(),
-        None if private is None else private[rows].float(),
-        domains[rows],
-        None if domain_logits is None else domain_logits[rows].float(),
-    )
+def _hardest(margins: Tensor, labels: Tensor, view: Tensor, count: int) -> Tensor:
+    """(n,) rows to learn from: all positives, and of each view the negatives that look most like the target."""
+    rows = [torch.nonzero(labels == 1).squeeze(1)]
+    for index in torch.unique(view).tolist():
+        own = torch.nonzero((view == index) & (labels == 0)).squeeze(1)
+        rows.append(own[margins[own].argsort(descending=True, stable=True)[:count]])
+    return torch.cat(rows).sort().values
+
+
+def _single(described: Described) -> Described:
+    """In single precision: losses are computed outside autocast."""
+    return Described(*(x.float() if x is not None and x.is_floating_point() else x for x in described))  # type: ignore[arg-type]
 
 
 @contextmanager
 def _deterministic(device: torch.device) -> Iterator[None]:
     """On a processor every sum is added up in one order, so that a resumed run comes out the same to the bit."""
     before = torch.are_deterministic_algorithms_enabled()
+    filling = torch.utils.deterministic.fill_uninitialized_memory  # type: ignore[attr-defined]
     torch.use_deterministic_algorithms(device.type == "cpu", warn_only=True)
+    # Otherwise every new tensor is filled with NaN first, a tenth of the time; nothing here reads one before writing.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     try:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+        torch.utils.deterministic.fill_uninitialized_memory = filling  # type: ignore[attr-defined]
 
 
 @contextmanager
