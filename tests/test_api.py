@@ -19,6 +19,7 @@ PROMISED = {
     "Tracker",
     "TrackerConfig",
     "boxes",
+    "convert",
     "datasets",
     "errors",
     "evaluate",
