@@ -79,7 +79,7 @@ class ClipConfig:
     border: float = 10.0
     still: float = 0.3
     restless: float = 40.0
-    cut: float = 8.0
+    cut: float = 12.0
     cut_ratio: float = 3.0
     attempts: int = 100
 

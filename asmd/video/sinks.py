@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
@@ -27,11 +27,11 @@ DEFAULT_FPS = 25.0
 class VideoWriter:
     """Writes RGB frames of one size as H.264; made by `write_video`."""
 
-    def __init__(self, container: OutputContainer, name: str, fps: float, crf: int) -> None:
+    def __init__(self, container: OutputContainer, name: str, fps: float, options: dict[str, str]) -> None:
         self._container = container
         self._name = name
         self._rate = Fraction(fps).limit_denominator(1001)
-        self._crf = crf
+        self._options = options
         self._stream: VideoStream | None = None
         self._size: tuple[int, int] | None = None
 
@@ -74,8 +74,7 @@ class VideoWriter:
             raise OutputError(f"{self._name} cannot be written ({error.strerror})") from error
 
     def _open_stream(self, height: int, width: int) -> VideoStream:
-        options = {"crf": str(self._crf), "preset": "veryfast"}
-        stream = self._container.add_stream("libx264", rate=self._rate, options=options)
+        stream = self._container.add_stream("libx264", rate=self._rate, options=self._options)
         stream.width, stream.height = width + width % 2, height + height % 2
         stream.pix_fmt = "yuv420p"
         context = stream.codec_context
@@ -85,13 +84,16 @@ class VideoWriter:
 
 
 @contextmanager
-def write_video(path: str | Path, fps: float | None = None, crf: int = 20) -> Iterator[VideoWriter]:
+def write_video(
+    path: str | Path, fps: float | None = None, crf: int = 20, options: Mapping[str, str] | None = None
+) -> Iterator[VideoWriter]:
     """Write a video that appears under its name when it is complete, and never if anything goes wrong.
 
     Args:
         path: the file; its ending (.mp4, .m4v, .mov, .mkv) decides the container.
         fps: frames a second; 25 where None.
         crf: quality of H.264, 0 (lossless) to 51.
+        options: of libx264, beside or in place of these, such as `{"g": "1"}` for key frames alone.
 
     Raises:
         OutputError: if the ending is another one, or the file cannot be written.
@@ -101,8 +103,9 @@ def write_video(path: str | Path, fps: float | None = None, crf: int = 20) -> It
     if kind is None:
         raise OutputError(f"{target}: a video's name ends in {', '.join(FORMATS)}")
     with replacing(target) as temporary:
-        options = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
-        with av.open(str(temporary), "w", format=kind, options=options) as container:
-            writer = VideoWriter(container, str(target), fps or DEFAULT_FPS, crf)
+        muxing = {"movflags": "faststart"} if kind in ("mp4", "mov") else {}
+        coding = {"preset": "veryfast", "crf": str(crf), **(options or {})}
+        with av.open(str(temporary), "w", format=kind, options=muxing) as container:
+            writer = VideoWriter(container, str(target), fps or DEFAULT_FPS, coding)
             yield writer
             writer.finish()
