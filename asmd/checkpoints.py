@@ -5,10 +5,12 @@ Pickle can run code when it is read, so a file in that form is refused, whatever
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -17,6 +19,7 @@ from torch import Tensor
 
 from asmd.errors import WeightsError
 from asmd.files import replacing
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
 
 FORMAT = "asmd-st-resnet"
@@ -29,6 +32,10 @@ DEFAULT_NAMES = ("asmd-r18", "imagenet-r18")
 """Packaged weights in order of preference."""
 
 SHARED_NAME = "resnet18_imagenet_partial.safetensors"
+
+
+REFINEMENT = "refinement."
+"""Names of the tensors of a box-refinement head that lies in the same file begin with this."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
         network = SpatiotemporalResNet(config)
     if weights.metadata.get("format") == RANDOM:
         return network.eval(), []
-    tensors = {name: tensor.float() for name, tensor in weights.tensors.items()}
+    tensors = {n: tensor.float() for n, tensor in weights.tensors.items() if not n.startswith(REFINEMENT)}
     try:
         if weights.metadata.get("format") == FORMAT:
             check_tensors(tensors, network.state_dict())
@@ -171,3 +178,42 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
     except WeightsError as error:
         raise WeightsError(f"{weights.name}: {error}") from error
     return network.eval(), missing
+
+
+def build_refinement(weights: Weights) -> BoxRefinement | None:
+    """The box-refinement head that lies in the same file, in evaluation mode; None where there is none.
+
+    Raises:
+        WeightsError: if its tensors or its form, which the header's `refinement` gives as JSON, do not fit.
+    """
+    tensors = {n.removeprefix(REFINEMENT): t.float() for n, t in weights.tensors.items() if n.startswith(REFINEMENT)}
+    if not tensors:
+        return None
+    head = BoxRefinement(_refinement_config(weights))
+    try:
+        check_tensors(tensors, head.state_dict())
+    except WeightsError as error:
+        raise WeightsError(f"{weights.name}: box refinement: {error}") from error
+    if absent := head.load_state_dict(tensors, strict=False).missing_keys:
+        raise WeightsError(f"{weights.name}: box refinement lacks {absent[0]}")
+    for parameter in head.parameters():
+        parameter.requires_grad_(False)
+    return head.eval()
+
+
+def with_refinement(weights: Weights, head: BoxRefinement) -> Weights:
+    """The same weights with a head, in fp16, in place of the one that was there, if any; `save` writes them."""
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(REFINEMENT)}
+    tensors |= {REFINEMENT + name: tensor.detach().half() for name, tensor in head.state_dict().items()}
+    return replace(
+        weights, tensors=tensors, metadata={**weights.metadata, "refinement": json.dumps(asdict(head.config))}
+    )
+
+
+def _refinement_config(weights: Weights) -> RefinementConfig:
+    try:
+        given: dict[str, Any] = json.loads(weights.metadata.get("refinement", "{}"))
+        form: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
+        return RefinementConfig(**form)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{weights.name}: the header does not say the form of its box refinement") from error

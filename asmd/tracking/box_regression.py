@@ -1,17 +1,23 @@
-"""Bounding-box regression: from the look of a candidate to a tighter box (R-CNN; MDNet's settings, FACTS 1.2).
+"""Bounding-box regression: from the look of a candidate to a tighter box.
 
-Learnt by ridge regression on the first frame, where the box is known, and never again.
+Ridge regression learns it on the first frame, where the box is known, and never again (R-CNN; MDNet's settings, FACTS
+1.2). Where the weights have a head for it (`asmd.models.box_refinement`), which has learnt from many videos how boxes
+change, that takes its place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from asmd.boxes import Boxes, from_center, to_center
+from asmd.boxes import Boxes, from_center, from_corners, to_center, to_corners
+from asmd.errors import ConfigError
+from asmd.models.box_refinement import BoxRefinement
+from asmd.tracking.features import RegionView, View
 
 
 @dataclass(frozen=True)
@@ -20,6 +26,8 @@ class BoxRegressionConfig:
 
     Attributes:
         enabled: False reports candidates as they are.
+        kind: "ridge", or "auto" for the learnt head where the weights have one and the features suit it.
+        iterations: times that the learnt head moves a box, each from where the last has put it.
         ridge: weight of the penalty. MDNet's is 1000 on convolutional features of VGG-M, whose scale differs.
         samples: boxes of the first frame to learn from.
         min_iou: least IoU of those with the target.
@@ -29,12 +37,26 @@ class BoxRegressionConfig:
     """
 
     enabled: bool = True
+    kind: Literal["auto", "ridge"] = "auto"
+    iterations: int = 2
     ridge: float = 100.0
     samples: int = 1000
     min_iou: float = 0.6
     shift: float = 0.3
     scale: float = 10.0
     limit: float = 1.5
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("auto", "ridge") or self.iterations < 1:
+            raise ConfigError('box regression is of kind "auto" or "ridge" and has iterations of at least 1')
+
+
+def _apply(moves: Boxes, boxes: Boxes, limit: float) -> Boxes:
+    """Boxes (N, 4) after moves (N, 4): shifts in sides, at most one, and logarithms of factors, at most `limit`."""
+    own, most = to_center(boxes), np.log(limit)
+    centres = own[:, :2] + np.clip(moves[:, :2], -1, 1) * own[:, 2:]
+    sides = own[:, 2:] * np.exp(np.clip(moves[:, 2:], -most, most))
+    return from_center(np.concatenate([centres, sides], axis=1))
 
 
 class BoxRegressor:
@@ -78,9 +100,44 @@ class BoxRegressor:
         if self._weights is None:
             return boxes
         moves = ((layouts - self._mean) @ self._weights) * self._deviation + self._target_mean
-        move = moves.double().cpu().numpy()
-        own = to_center(boxes)
-        most = np.log(self.config.limit)
-        centres = own[:, :2] + np.clip(move[:, :2], -1, 1) * own[:, 2:]
-        sides = own[:, 2:] * np.exp(np.clip(move[:, 2:], -most, most))
-        return from_center(np.concatenate([centres, sides], axis=1))
+        return _apply(moves.double().cpu().numpy(), boxes, self.config.limit)
+
+
+class LearnedRegressor:
+    """Moves boxes by a head that was trained off-line; the first frame tells it what the target looks like.
+
+    Args:
+        head: in evaluation mode.
+        config: settings.
+    """
+
+    def __init__(self, head: BoxRefinement, config: BoxRegressionConfig) -> None:
+        self.config = config
+        self._head = head
+
+    def suits(self, view: View) -> TypeGuard[RegionView]:
+        """Whether a view has the maps that the head reads."""
+        return isinstance(view, RegionView) and set(self._head.config.stages) <= set(view.appearance)
+
+    @torch.inference_mode()
+    def fit(self, view: RegionView, target: Boxes) -> None:
+        """Takes the first frame, with the target (4,)."""
+        self._target = self._head.pool(self._encode(view), *self._place(view, to_corners(target[None])))
+
+    @torch.inference_mode()
+    def predict(self, view: RegionView, boxes: Boxes) -> Boxes:
+        """Moves boxes (N, 4) of a frame towards the target."""
+        encoded = self._encode(view)
+        corners = to_corners(boxes)
+        for _ in range(self.config.iterations):
+            pixels, strides = self._place(view, corners)
+            moves = self._head(self._head.pool(encoded, pixels, strides), self._target).moves
+            corners = to_corners(_apply(moves.double().cpu().numpy(), from_corners(corners), self.config.limit))
+        return from_corners(corners)
+
+    def _encode(self, view: RegionView) -> list[Tensor]:
+        return self._head.encode([view.appearance[stage][0] for stage in self._head.config.stages])
+
+    def _place(self, view: RegionView, corners: Boxes) -> tuple[Tensor, list[int]]:
+        device = self._head.out.weight.device
+        return view.pixels(corners).to(device), [view.appearance[stage][1] for stage in self._head.config.stages]

@@ -122,19 +122,35 @@ class _Inputs:
 
 
 class RegionView:
-    """Maps of one rectangle of a frame."""
+    """Maps of one rectangle of a frame.
 
-    def __init__(self, maps: list[tuple[Tensor, int]], corners: NDArray[np.int64], scale: Boxes, config: FeatureConfig):
+    Attributes:
+        maps: cells (H, W, C) of each stage and stream, and their stride, as candidates are pooled from.
+        appearance: stage -> cells (H, W, C) of the appearance stream, of unit length, with all channels, and stride.
+    """
+
+    def __init__(
+        self,
+        maps: list[tuple[Tensor, int]],
+        appearance: dict[int, tuple[Tensor, int]],
+        corners: NDArray[np.int64],
+        scale: Boxes,
+        config: FeatureConfig,
+    ):
         self.maps = maps
+        self.appearance = appearance
         self.bounds = np.array([*corners[:2], *(corners[2:] - corners[:2])], dtype=np.float64)
         self._origin = np.tile(corners[:2], 2)
         self._scale = np.tile(scale, 2)
         self._config = config
 
+    def pixels(self, corners: Boxes) -> Tensor:
+        """Corners (N, 4) in pixels of the frame -> (N, 4) float32 in pixels of the network's input."""
+        return torch.from_numpy(((corners - self._origin) * self._scale).astype(np.float32))
+
     def describe(self, boxes: Boxes) -> Descriptors:
         """Pools every box from every map; see `Descriptors`."""
-        corners = to_corners(enlarge(boxes, self._config.context))
-        pixels = torch.from_numpy(((corners - self._origin) * self._scale).astype(np.float32))
+        pixels = self.pixels(to_corners(enlarge(boxes, self._config.context)))
         bins = self._config.bins
         width = sum(features.shape[2] for features, _ in self.maps) * bins * bins
         pooled = torch.empty(len(boxes), width, device=self.maps[0][0].device)
@@ -191,16 +207,18 @@ class RegionExtractor:
         rgb, motion = self._inputs.streams(frame, flow, corners, pixels)
         stages = self._inputs.network.maps(rgb[None], None if motion is None else motion[None], self._config.stages)
         maps: list[tuple[Tensor, int]] = []
+        appearance: dict[int, tuple[Tensor, int]] = {}
         for stage in self._config.stages:
             for stream in stages[stage]:
                 if stream is not None:
                     cells = stream[0].permute(1, 2, 0)
                     cells = torch.nn.functional.normalize(cells, dim=2)
+                    appearance.setdefault(stage, (cells, self._inputs.network.stride(stage)))
                     if self._bases:
                         cells = cells @ self._bases[len(maps)]
                     maps.append((cells, self._inputs.network.stride(stage)))
         scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
-        return RegionView(maps, corners, scale, self._config)
+        return RegionView(maps, appearance, corners, scale, self._config)
 
 
 class CropView:

@@ -17,11 +17,12 @@ from asmd import checkpoints
 from asmd.boxes import Boxes, clip_to_frame, iou
 from asmd.errors import BoxError, FrameError, TrackerStateError
 from asmd.flow import FlowStack
+from asmd.models.box_refinement import BoxRefinement
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking import candidates
 from asmd.tracking.augmentation import augmented
-from asmd.tracking.box_regression import BoxRegressor
+from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
@@ -99,8 +100,9 @@ def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Candidates (N, 4), their log-odds (N,) of being the target, and their layouts (N, D)."""
+    """Candidates (N, 4) of a view, their log-odds (N,) of being the target, and their layouts (N, D)."""
 
+    view: View
     boxes: Boxes
     margins: NDArray[np.float64]
     layouts: Tensor
@@ -121,6 +123,7 @@ class Tracker:
         seed: decides every random draw; the same seed gives the same boxes.
         proposals: a further source of boxes for a lost target.
         weights_name: what to call the weights.
+        refinement: a head that tightens boxes, in evaluation mode; without it each video has a ridge regression.
 
     Attributes:
         config: the settings.
@@ -139,6 +142,7 @@ class Tracker:
         proposals: ProposalSource | None = None,
         weights_name: str = "given network",
         missing: tuple[str, ...] = (),
+        refinement: BoxRefinement | None = None,
     ) -> None:
         self.config = config or TrackerConfig.realtime()
         self.weights_name, self.missing = weights_name, missing
@@ -147,6 +151,9 @@ class Tracker:
         self._motion = motion_trained if motion == "auto" else motion == "on"
         self._extractor = build_extractor(network, self.config.features, self._motion, self._device)
         self._flow = FlowStack(self.config.flow) if self._motion or self.config.search.flow_share else None
+        self._refiner: LearnedRegressor | None = None
+        if refinement is not None and self.config.regression.kind == "auto":
+            self._refiner = LearnedRegressor(refinement.to(self._device), self.config.regression)
         self._seed = seed
         self._proposals = proposals
         self._size: FrameSize | None = None
@@ -186,6 +193,7 @@ class Tracker:
             proposals=proposals,
             weights_name=loaded.name,
             missing=tuple(missing),
+            refinement=checkpoints.build_refinement(loaded),
         )
 
     def reseed(self, seed: int) -> None:
@@ -322,7 +330,7 @@ class Tracker:
         boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
         margins = self._classifier.margins(described.identity).double().cpu().numpy()
-        return _Scored(boxes, margins, described.layout)
+        return _Scored(view, boxes, margins, described.layout)
 
     def _choose(self, scored: _Scored) -> tuple[Boxes, float, Boxes]:
         ranked = scored.ranked()
@@ -331,9 +339,13 @@ class Tracker:
         reported = raw
         if margin > 0 and self.config.regression.enabled:
             good = [i for i in ranked[:REGRESSED] if scored.margins[i] > 0]
-            layouts = scored.layouts[torch.tensor(good)]
-            reported = self._regressor.predict(layouts, scored.boxes[good]).mean(axis=0)
+            reported = self._regressed(scored, good).mean(axis=0)
         return raw, margin, reported
+
+    def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
+        if self._refiner is not None and self._refiner.suits(scored.view):
+            return self._refiner.predict(scored.view, scored.boxes[which])
+        return self._regressor.predict(scored.layouts[torch.tensor(which)], scored.boxes[which])
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
         """Looks for the lost target in the whole frame; None unless something convincing is there."""
@@ -390,6 +402,9 @@ class Tracker:
 
     def _fit_regression(self, view: View) -> None:
         settings = self.config.regression
+        if self._refiner is not None and self._refiner.suits(view):
+            self._refiner.fit(view, self._box)
+            return
         wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
         boxes = self._samples(wanted)
         self._regressor = BoxRegressor(settings)
