@@ -17,6 +17,9 @@ To add the subcommand `asmd NAME`, write `asmd/cli/NAME.py` with
 and add one line to `COMMANDS` below. The flags come from the dataclass by way of tyro, so there is no parser to write;
 subcommands of a subcommand (`asmd data check`) are a field whose type is a union of such dataclasses.
 
+A module whose defaults depend on what was typed (a preset with flags over it) also has `preset_options(arguments)`,
+which gives an `Options` to start from, with `tyro.MISSING` for what has no default.
+
 What a module may count on:
 
 - It is imported only when its subcommand is called. Even so it imports torch, cv2, av, rich and the like inside `run`,
@@ -46,6 +49,7 @@ COMMANDS: dict[str, str] = {
     "submit": "Make the zip that the server of GOT-10k or TrackingNet takes.",
     "vot": "Make a tracker known to the VOT toolkit.",
     "convert": "Turn boxes into another tool's format, an annotated video, or cut-outs.",
+    "train": "Train the shared features on videos, by a recipe.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""
@@ -131,7 +135,9 @@ def _run(name: str, arguments: list[str], debug: bool) -> int:
 def _call(module: ModuleType, program: str, arguments: list[str]) -> int:
     import tyro
 
-    options = tyro.cli(module.Options, prog=program, args=arguments, config=(tyro.conf.FlagCreatePairsOff,))
+    presets = getattr(module, "preset_options", None)
+    default = {} if presets is None else {"default": presets(arguments)}
+    options = tyro.cli(module.Options, prog=program, args=arguments, config=(tyro.conf.FlagCreatePairsOff,), **default)
     status: int = module.run(options)
     return status
 

@@ -107,7 +107,7 @@ class TrainingConfig:
     """All settings of a run; a recipe is one of these by name, see `RECIPES`.
 
     Attributes:
-        data: data sets and what is held out.
+        videos: data sets and what is held out.
         start: weights that the trunk starts from, as `asmd.checkpoints.load` takes them; "" for the best at hand.
         trunk: form of the shared network.
         model: variant and features.
@@ -133,7 +133,7 @@ class TrainingConfig:
         log_every: iterations that one line of metrics sums up.
     """
 
-    data: DataConfig = field(default_factory=DataConfig)
+    videos: DataConfig = field(default_factory=DataConfig)
     start: str = ""
     trunk: STResNetConfig = field(default_factory=STResNetConfig)
     model: PrivateSharedConfig = field(default_factory=PrivateSharedConfig)
@@ -180,7 +180,9 @@ def paper_got10k() -> TrainingConfig:
     A private network for each of 9,335 videos would make 836 GB; "adapter" branches, paged, stand for them.
     """
     return TrainingConfig(
-        data=DataConfig((DataSource("got10k:train", "GOT-10k"), DataSource("youtubebb", "YouTubeBB", labelled=False))),
+        videos=DataConfig(
+            (DataSource("got10k:train", "GOT-10k"), DataSource("youtubebb", "YouTubeBB", labelled=False))
+        ),
         branches=BranchConfig(form="adapter"),
         bank=BankConfig(resident=256),
         batch=_PAPER_BATCH,
@@ -196,7 +198,7 @@ def lasot_protocol2() -> TrainingConfig:
     """LaSOT's protocol II: trained on its 1,120 training sequences alone, whose clips also serve the arrow of time."""
     return replace(
         paper_got10k(),
-        data=DataConfig((DataSource("lasot:train", "LaSOT"),)),
+        videos=DataConfig((DataSource("lasot:train", "LaSOT"),)),
         schedule=ScheduleConfig(steps=1_100_000),
         footage=FootageConfig(budget_gb=400),
     )
@@ -233,7 +235,7 @@ def uav123_5fold(fold: int = 1) -> TrainingConfig:
     """
     return replace(
         paper_got10k(),
-        data=DataConfig((DataSource("uav123", "UAV123"),), held_out=uav123_fold(fold)),
+        videos=DataConfig((DataSource("uav123", "UAV123"),), held_out=uav123_fold(fold)),
         schedule=ScheduleConfig(steps=1_100_000),
         bank=BankConfig(resident=0),
         footage=FootageConfig(budget_gb=60),
@@ -253,7 +255,7 @@ def local() -> TrainingConfig:
     Samples are pooled from search regions as the tracker does it, with the stages that it looks at.
     """
     return TrainingConfig(
-        data=DataConfig(
+        videos=DataConfig(
             (DataSource("folder", "train"), DataSource("folder", "unlabeled", labelled=False)), held_out=LOCAL_HELD_OUT
         ),
         model=PrivateSharedConfig(stages=(2, 3), bins=3, unit_cells=True),

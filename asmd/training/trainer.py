@@ -131,11 +131,14 @@ class Trainer:
     def _shared(self) -> list[nn.Parameter]:
         return [p for group in self.optimiser.param_groups for p in group["params"]]
 
-    def run(self, resume: bool = False, watch: Callable[[Report], None] | None = None) -> Path:
+    def run(
+        self, resume: bool = False, max_steps: int | None = None, watch: Callable[[Report], None] | None = None
+    ) -> Path:
         """Trains to the end of the schedule.
 
         Args:
             resume: go on from the newest checkpoint of the folder, if there is one.
+            max_steps: end after so many iterations, those of before counted; the schedule stays as it is.
             watch: is told how it goes.
 
         Returns:
@@ -155,7 +158,7 @@ class Trainer:
             first, self.best = state.step, state.best
             restore(self.network, self.optimiser, state)
             self.network.bank.restore(state.pages[self.group.rank])
-        last = self.config.schedule.steps
+        last = min(self.config.schedule.steps, max_steps or self.config.schedule.steps)
         watch = watch or (lambda _: None)
         journal = Journal(self.folder.path, first) if self.group.leads else None
         if journal is not None and first == 0:
@@ -193,7 +196,7 @@ class Trainer:
                 self._finish(values, now - since, (done - 1) % self.config.log_every + 1)
                 since = now
                 journal.write(done, "train", values)
-                watch(Report(done, last, values))
+                watch(Report(done, self.config.schedule.steps, values))
             if done % self.config.save_every == 0 or done == last or stop:
                 self._save(done)
             every = self.config.validation.every
