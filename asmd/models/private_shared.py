@@ -77,7 +77,8 @@ class PrivateSharedConfig:
         variant: a name in `VARIANTS`.
         stages: stages whose maps describe a sample; the paper's is the last.
         bins: a sample is pooled in bins x bins parts; 1 is global average pooling.
-        unit_cells: scale every cell of a map to unit length over its channels, as region tracking does.
+        unit_cells: scale every cell of a map to one length over its channels, the root of their number, as region
+            tracking does but for that factor.
         frozen_batch_norm: batch norms keep the statistics, scales and shifts that they start with.
         arrow_join: how the arrow-of-time head joins a clip's stacks, see `ArrowOfTimeHead`.
         cap_adversary: nothing is gained by misleading the discriminator beyond a guess, see
@@ -382,7 +383,8 @@ class PrivateSharedNetwork(nn.Module):
             appearance, motion = maps[stage]
             for features in (appearance, torch.zeros_like(appearance) if motion is None else motion):
                 if self.config.unit_cells:
-                    features = nn.functional.normalize(features, dim=1)
+                    # Times the root of the channels: entries of about 1, which fully connected layers are made for.
+                    features = nn.functional.normalize(features, dim=1) * features.shape[1] ** 0.5
                 if views.corners is None or views.view is None:
                     cells = nn.functional.adaptive_avg_pool2d(features, self.config.bins)
                     columns.append(cells.permute(0, 2, 3, 1).flatten(1))
