@@ -56,7 +56,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 )
 """What is measured, and what to expect."""
 
-_INTER = {"preset": "medium"}
+_INTER = {"preset": "medium", "x264-params": "threads=1"}
+"""libx264 as it is unasked; with several threads it does not always write the same twice."""
 
 
 @dataclass(frozen=True)
@@ -286,7 +287,7 @@ def _controls(
             return VideoFrames(path)
 
         # By a constant quantiser, as the usual rate control treats the first frames unlike the rest.
-        intra = {"preset": "medium", "g": "1", "crf": "-1", "qp": str(config.quality)}
+        intra = {**_INTER, "g": "1", "crf": "-1", "qp": str(config.quality)}
         yield _Control(STATIC, coded("still", [image] * config.length, _INTER), _middle(image), starts)
         for way, frames, first in (("there", pan, starts), ("back", pan[::-1], mirrored)):
             corners = _middle(frames[0])
