@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from asmd import checkpoints
 from asmd.errors import ConfigError, WeightsError
+from asmd.losses import tracking_loss
 from asmd.models.private_branches import DomainBranch
 
 FORMAT = "asmd-private-branch"
@@ -140,6 +141,25 @@ class PrivateBank:
                 self._make_room(capacity, waiting.union(wanted))
                 self._entries[domain] = self._load(domain)
         return {domain: self._entries[domain].branch for domain in wanted}
+
+    def practise(self, domain: int, features: Tensor, labels: Tensor, steps: int, rate: float) -> None:
+        """Trains the head of a resident domain alone, on features as they are.
+
+        Args:
+            domain: one that `acquire` gave last.
+            features: (n, D) shared and private features, without gradients.
+            labels: (n,), 1 for the target.
+            steps: of SGD, all on these samples.
+            rate: learning rate.
+        """
+        entry = self._entries[domain]
+        for group in entry.optimiser.param_groups:
+            group["lr"] = rate if group["head"] else 0.0
+        for _ in range(steps):
+            tracking_loss(entry.branch.head(features), labels).backward()  # type: ignore[no-untyped-call]
+            entry.optimiser.step()
+            entry.optimiser.zero_grad(set_to_none=True)
+        entry.dirty = True
 
     def clip(self, norm: float) -> None:
         """Scales the gradient of each branch down to this norm, each on its own, so that none depends on the others."""

@@ -7,7 +7,7 @@ private and shared features apart, and the arrow of time teaches the shared netw
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -316,17 +316,40 @@ class PrivateSharedNetwork(nn.Module):
 
     def _classify(self, looked: Looked, views: Views) -> tuple[Tensor, Tensor, Tensor | None]:
         """Logits, shared and private features of samples, in their order."""
-        shared = self._pool(looked.shared, views)
+        shared, private = self._pool(looked.shared, views), self._private(looked, views)
         domains = views.sample_domains
         branches = self.bank.acquire(torch.unique(domains).tolist())
-        logits, private = [], []
-        for (domain, branch), features in zip(branches.items(), by_domain(shared, domains), strict=True):
-            if domain in looked.private:
-                private.append(self._pool(looked.private[domain], views.of(domain)[1]))
-                features = torch.cat([features, private[-1]], 1)
-            logits.append(branch.head(features))
+        logits = [branches[k].head(features) for k, features in _joined(shared, private, domains)]
         back = domains.argsort(stable=True).argsort()
         return permuted(torch.cat(logits), back), shared, permuted(torch.cat(private), back) if private else None
+
+    def _private(self, looked: Looked, views: Views) -> list[Tensor]:
+        """Private features of each domain's samples, in ascending order of domain; none in a fully shared network."""
+        return [
+            self._pool(looked.private[k], views.of(k)[1])
+            for k in torch.unique(views.sample_domains).tolist()
+            if k in looked.private
+        ]
+
+    def practise(self, looked: Looked, views: Views, labels: Tensor, steps: int, rate: float) -> None:
+        """Trains the domains' heads alone, by some steps on samples whose features stay as they are.
+
+        A domain is seen once in many iterations. A head that is far from fitting its domain sends noise back into the
+        shared features.
+
+        Args:
+            looked: what `look` gave for these views.
+            views: the same views, with the samples to learn from.
+            labels: (N,), 1 for the target.
+            steps: of SGD.
+            rate: learning rate.
+        """
+        domains = views.sample_domains
+        with torch.no_grad():
+            shared, private = self._pool(looked.shared, views).float(), self._private(looked, views)
+        parts = _joined(shared, [p.float() for p in private], domains)
+        for (domain, features), own in zip(parts, by_domain(labels, domains), strict=True):
+            self.bank.practise(domain, features, own, steps, rate)
 
     @torch.no_grad()
     def margins(self, looked: Looked, views: Views) -> Tensor:
@@ -392,6 +415,13 @@ class PrivateSharedNetwork(nn.Module):
                     corners = (views.corners - CELL_CENTRE) / self.shared.stride(stage)
                     columns.append(_pool_views(features, corners, views.view, self.config.bins))
         return torch.cat(columns, 1)
+
+
+def _joined(shared: Tensor, private: list[Tensor], domains: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Each domain that occurs with its samples' shared and private features side by side."""
+    parts = by_domain(shared, domains)
+    for index, domain in enumerate(torch.unique(domains).tolist()):
+        yield domain, torch.cat([parts[index], private[index]], 1) if private else parts[index]
 
 
 def _rows(maps: StreamMaps, rows: Tensor) -> StreamMaps:
