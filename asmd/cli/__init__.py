@@ -43,6 +43,7 @@ from types import ModuleType
 COMMANDS: dict[str, str] = {
     "demo": "Track an object through the sample clip; writes an annotated video and boxes.",
     "track": "Track one object through a video, images, a camera or a stream.",
+    "app": "Serve a page to track in: open a video, draw a box, watch, correct, take the result away.",
     "data": "List the data sets that can be read, and check whether one is all there.",
     "evaluate": "Run a tracker over a data set; resumes where it stopped.",
     "report": "Score raw results by a benchmark's rules; tables, plots and one HTML page.",
@@ -50,6 +51,7 @@ COMMANDS: dict[str, str] = {
     "vot": "Make a tracker known to the VOT toolkit.",
     "convert": "Turn boxes into another tool's format, an annotated video, or cut-outs.",
     "train": "Train the shared features on videos, by a recipe.",
+    "tune": "Choose the weights of the losses by cross-validation over training videos.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""
