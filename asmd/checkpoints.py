@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asmd.errors import WeightsError
+from asmd.errors import OutputError, WeightsError
 from asmd.files import replacing
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
@@ -146,7 +146,10 @@ def save(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str])
         OutputError: if it cannot be written.
     """
     with replacing(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(metadata))
+        except SafetensorError as error:  # which a full disk is, too
+            raise OutputError(f"{path} cannot be written ({error})") from error
 
 
 def build_network(weights: Weights, config: STResNetConfig | None = None) -> tuple[SpatiotemporalResNet, list[str]]:

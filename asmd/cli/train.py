@@ -47,14 +47,14 @@ class Options:
 
 
 def preset_options(arguments: list[str]) -> Any:
-    """Options to start from: those of the recipe that is named in the arguments."""
+    """Options to start from: those of the recipe, which is the first argument, as any other may be a flag's value."""
     from asmd.errors import ConfigError
 
-    name = next((a for a in arguments if a in RECIPES), None)
-    if name is None:
-        words = [a for a in arguments if not a.startswith("-")]
-        if words and "--help" not in arguments and "-h" not in arguments:
-            raise ConfigError(f"there is no recipe {words[0]!r}; there are {', '.join(RECIPES)}")
+    name = arguments[0] if arguments else ""
+    if name not in RECIPES:
+        if name and not {"--help", "-h"}.intersection(arguments):
+            wrong = "the recipe comes first" if name.startswith("-") else f"there is no recipe {name!r}"
+            raise ConfigError(f"{wrong}; there are {', '.join(RECIPES)}")
         name = next(iter(RECIPES))
     recipe: Any = RECIPES[name]
     fold = _fold(arguments)
@@ -72,17 +72,16 @@ def _fold(arguments: list[str]) -> int | None:
 
 def run(options: Options) -> int:
     """Do it; the answer is the exit status."""
-    import torch
-
+    from asmd.errors import ConfigError
     from asmd.evaluation._workers import available_cores, limit_threads
-    from asmd.training.distributed import Group
+    from asmd.training.distributed import Group, own_device
     from asmd.training.domains import gather
     from asmd.training.trainer import Trainer
 
-    threads = options.threads or available_cores()
-    limit_threads(threads)
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
-    device = torch.device(name)
+    if options.threads is not None and options.threads < 1:
+        raise ConfigError(f"nothing computes with {options.threads} threads")
+    limit_threads(options.threads or available_cores())
+    device = own_device(options.device)
     data = gather(options.settings.videos, options.data)
     group = Group.join(device)
     try:
@@ -92,7 +91,7 @@ def run(options: Options) -> int:
             print(f"{len(data.domains)} domains, {len(data.clips)} videos for clips, {len(data.held_out)} held out",
                   file=sys.stderr)  # fmt: skip
         trainer = Trainer(options.settings, data, options.output, options.seed, device, group)
-        with _Display(shown=group.leads) as display:
+        with Display(shown=group.leads) as display:
             weights = trainer.run(options.resume, options.max_steps, display.show)
         if group.leads:
             print(f"weights in {weights}")
@@ -101,7 +100,7 @@ def run(options: Options) -> int:
     return 0
 
 
-class _Display:
+class Display:
     """A bar with what matters on a terminal; else a line each time."""
 
     def __init__(self, shown: bool) -> None:
@@ -114,8 +113,9 @@ class _Display:
             console=self._console, disable=not (shown and self._console.is_terminal),
         )  # fmt: skip
         self._task = self._bar.add_task("reading", total=None)
+        self._begun = False
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         self._bar.start()
         return self
 
@@ -126,11 +126,18 @@ class _Display:
         """Take note of where the run is."""
         text = describe(report)
         if report.kind == "train":
-            self._bar.update(self._task, completed=report.step, total=report.steps, description=text)
+            if not self._begun:  # what a resumed run did before says nothing of the speed
+                self._bar.reset(self._task, completed=report.step, total=report.steps)
+            self._begun = True
+            self._bar.update(self._task, completed=report.step, description=text)
         if self._bar.disable:
             print(f"[{report.step}/{report.steps}] {text}", file=sys.stderr, flush=True)
         elif report.kind == "validation":
-            self._console.print(f"[{report.step}/{report.steps}] {text}", markup=False, highlight=False)
+            self.say(f"[{report.step}/{report.steps}] {text}")
+
+    def say(self, text: str) -> None:
+        """A line that stays, above the bar."""
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def describe(report: Report) -> str:
@@ -144,8 +151,9 @@ def describe(report: Report) -> str:
         words.append(f"domain told {values['domain_accuracy']:.1%} (chance {values['domain_chance']:.1%})")
     if "arrow_accuracy" in values:
         words.append(f"arrow told {values['arrow_accuracy']:.0%}")
-    rate = values.get("iterations_per_second", 0.0)
     if "samples" in values:
-        words.append(f"{values['samples'] * rate:.0f} samples/s")
-    words.append(f"{rate:.2f} it/s, {values.get('waiting', 0.0):.0%} waiting")
+        words.append(f"{values['samples_per_second']:.0f} samples/s")
+    if values.get("not_finite"):
+        words.append(f"{values['not_finite']:.0%} of gradients not finite")
+    words.append(f"{values['iterations_per_second']:.2f} it/s, {values['waiting']:.0%} waiting")
     return ", ".join(words)

@@ -8,23 +8,61 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed
 from torch import Tensor, nn
 
+from asmd.errors import ConfigError
+
+
+def own_device(name: str = "auto") -> torch.device:
+    """Where a process computes: of several GPUs that of its number on its machine.
+
+    Args:
+        name: "auto", "cpu", "cuda", or another that torch knows.
+
+    Raises:
+        ConfigError: if there is no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        if device.type == "cuda" and device.index is None:
+            device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            torch.cuda.set_device(device)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ConfigError(f"there is no device {name!r} to train on") from error
+    return device
+
+
+PATIENCE = timedelta(hours=2)
+"""How long one process waits for the others; torchrun notices sooner when one has died."""
+
 
 class Group:
     """The processes of a run; one alone needs no torch.distributed and does nothing here.
 
-    Attributes:
+    Args:
         rank: number of this process, 0 for the one that writes checkpoints and tells of progress.
         size: number of processes.
+        partitions: parts into which the domains are divided; batches depend on their number, not on that of processes,
+            among which they are dealt out. A multiple of `size`, which it is where not given.
+
+    Attributes:
+        rank: as above.
+        size: as above.
+        partitions: as above.
     """
 
-    def __init__(self, rank: int = 0, size: int = 1) -> None:
-        self.rank, self.size = rank, size
+    def __init__(self, rank: int = 0, size: int = 1, partitions: int | None = None) -> None:
+        self.rank, self.size, self.partitions = rank, size, partitions or size
+        if self.partitions % size:
+            raise ConfigError(f"{self.partitions} parts cannot be shared by {size} processes")
 
     @classmethod
     def join(cls, device: torch.device) -> Group:
@@ -32,7 +70,7 @@ class Group:
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls()
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         return cls(torch.distributed.get_rank(), size)
 
     @property
@@ -41,10 +79,17 @@ class Group:
         return self.rank == 0
 
     def add_up(self, gradients: Iterable[nn.Parameter]) -> None:
-        """Replaces the gradients of parameters by their sum over all processes; one that is missing counts as 0."""
+        """Replaces the gradients of parameters by their sum over all processes.
+
+        One that a process lacks counts as 0; what none has stays without, so that no weight decay moves it.
+        """
         if self.size == 1:
             return
         parameters = list(gradients)
+        have = self.total(torch.tensor([float(p.grad is not None) for p in parameters], device=parameters[0].device))
+        parameters = [p for p, count in zip(parameters, have.tolist(), strict=True) if count]
+        if not parameters:
+            return
         flat = torch.cat([(torch.zeros_like(p) if p.grad is None else p.grad).flatten() for p in parameters])
         torch.distributed.all_reduce(flat)
         for parameter, part in zip(parameters, torch.split(flat, [p.numel() for p in parameters]), strict=True):
@@ -56,6 +101,10 @@ class Group:
             counts = counts.clone()
             torch.distributed.all_reduce(counts)
         return counts
+
+    def any(self, asked: bool, device: torch.device | None = None) -> bool:
+        """Whether any process says so."""
+        return bool(self.total(torch.tensor(float(asked), device=device)))
 
     def gather(self, value: Any) -> list[Any]:
         """What each process gives, by rank."""

@@ -86,7 +86,7 @@ def gather(config: DataConfig, root: Path) -> TrainingData:
         root: the data folder.
 
     Raises:
-        DatasetError: if a folder or a held-out sequence is missing, or no sequence can be learnt from.
+        DatasetError: if a folder or a sequence that is held out or excluded is missing, or none can be learnt from.
         ConfigError: if there is no such data set.
     """
     if not any(source.labelled for source in config.sources):
@@ -100,9 +100,10 @@ def gather(config: DataConfig, root: Path) -> TrainingData:
         clips += found
         domains += found if source.labelled else []
     known = {sequence.name for sequence in domains}
-    for name in config.held_out:
-        if name not in known:
-            raise DatasetError(f"the held-out sequence {name!r} is not in {root}")
+    for kind, names in (("held-out", config.held_out), ("excluded", config.excluded)):
+        for name in names:
+            if name not in known and (kind == "held-out" or all(name != clip.name for clip in clips)):
+                raise DatasetError(f"the {kind} sequence {name!r} is not in {root}{_because(skipped)}")
     videos = {footage_of(s) for s in domains if s.name in config.held_out}
     out = {s.name for s in domains if footage_of(s) in videos}.union(config.excluded)
     kept, bad = _with_boxes(s for s in domains if s.name not in out)

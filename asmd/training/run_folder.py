@@ -32,7 +32,17 @@ FORMAT = "asmd-training"
 """Value of `format` in the metadata of a checkpoint."""
 
 MAY_CHANGE = frozenset(
-    {"validation", "footage", "workers", "save_every", "kept", "log_every", "schedule.steps", "domains_at_once"}
+    {
+        "validation",
+        "footage",
+        "workers",
+        "save_every",
+        "kept",
+        "log_every",
+        "schedule.steps",
+        "domains_at_once",
+        "bank.resident",
+    }
 )
 """Settings with which a run may be resumed although they differ from those that it began with."""
 
@@ -135,6 +145,18 @@ class RunFolder:
         if steps:
             raise WeightsError(f"no checkpoint in {self.path} is whole: {trouble}")
         return None
+
+    def tidy(self, step: int) -> None:
+        """Removes what a run that broke off left: half-written files, and checkpoints after `step`, which are damaged.
+
+        Call it before anything is written, in one process.
+        """
+        for later in self.steps():
+            if later > step:
+                self._file(later).unlink(missing_ok=True)
+        for folder in (self.path, self.path / "checkpoints", *self.path.glob("branches/rank-*")):
+            for half in folder.glob(".*.part.*"):
+                half.unlink(missing_ok=True)
 
     def export(self, name: str, network: SpatiotemporalResNet, step: int, facts: Mapping[str, str]) -> Path:
         """Writes the shared network in half precision, for `Tracker.from_pretrained`.

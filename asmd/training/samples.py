@@ -24,11 +24,11 @@ from asmd.sequence import Frame, Sequence
 from asmd.tracking import candidates
 from asmd.tracking.candidates import SCALE_BASE, SampleConfig
 from asmd.tracking.inputs import Image, crop_corners, region_corners, stream_inputs
-from asmd.training.domains import footage_of, usable_frames
+from asmd.training.domains import MIN_SIDE, footage_of, usable_frames
 from asmd.training.footage import Footage, Reel
 
 ATTEMPTS = 8
-"""Domains that are tried for a place in a batch before training gives up."""
+"""Domains that are tried for a place in a batch before it stays empty."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class Batch(NamedTuple):
         corners: (N, 4) float32 of the samples, in pixels of their view; None where each view is a sample.
         view: (N,) int64, the view of each sample; None likewise.
         labels: (N,) int64, 1 for the target.
-        skipped: a line for each domain that failed and was replaced.
+        skipped: a line for each domain that failed, and so was replaced or left out.
     """
 
     rgb: Tensor
@@ -149,7 +149,9 @@ class SampleDrawer:
         self, footage: Footage, domains: Rows[Sequence], config: BatchConfig, seed: int = 0, partitions: int = 1
     ) -> None:
         self.config = config
-        self._reels = [footage.open(s.frames) for s in domains]
+        self._footage = footage
+        self._frames = [s.frames for s in domains]
+        self._reels: dict[int, Reel] = {}
         self._names = [s.name for s in domains]
         self._boxes = [s.boxes for s in domains]
         self._usable = [usable_frames(s) for s in domains]
@@ -164,14 +166,14 @@ class SampleDrawer:
             raise ConfigError(f"a batch of {config.domains} domains needs as many, got {len(domains)}")
 
     def draw(self, step: int, places: Rows[int]) -> Batch:
-        """Some places of the batch of a step.
+        """Some places of the batch of a step; those for which nothing can be read are left out.
 
         Args:
             step: number of the supervised iteration.
             places: of 0 .. domains - 1; place i belongs to partition i mod partitions.
 
         Raises:
-            DatasetError: if `ATTEMPTS` domains failed for one place; the last error is in the text.
+            DatasetError: if that is all of them; the last error is in the text.
         """
         orders = {}
         shown: list[_Shown] = []
@@ -181,19 +183,25 @@ class SampleDrawer:
             part = place % self._partitions
             if part not in orders:
                 orders[part] = self._order(np.random.default_rng([self._seed, step, part]), part)
-            number, found = self._fill(step, place, orders[part], skipped)
-            numbers.append(number)
-            shown.append(found)
-        return _collate(shown, numbers, skipped)
+            found = self._fill(step, place, orders[part], skipped)
+            if found is not None:
+                numbers.append(found[0])
+                shown.append(found[1])
+        if not shown:
+            raise DatasetError(f"no sequence of a whole batch can be learnt from; the last is {skipped[-1]}")
+        return _collate(shown, numbers, list(dict.fromkeys(skipped)))
 
     def _order(self, rng: np.random.Generator, part: int) -> NDArray[np.intp]:
         """The domains of a partition in random order, heavier ones earlier on the whole."""
-        own = np.arange(part, len(self._reels), self._partitions)
+        own = np.arange(part, len(self._frames), self._partitions)
         # Successive sampling without replacement by exponential clocks (Efraimidis and Spirakis, 2006).
         return own[np.argsort(rng.exponential(size=len(own)) / self._weights[own], kind="stable")]
 
-    def _fill(self, step: int, place: int, order: NDArray[np.intp], skipped: list[str]) -> tuple[int, _Shown]:
-        """The domain at a place of the batch; one that fails is replaced by one that no other place can take."""
+    def _fill(self, step: int, place: int, order: NDArray[np.intp], skipped: list[str]) -> tuple[int, _Shown] | None:
+        """The domain at a place of the batch; one that fails is replaced by one that no other place can take.
+
+        Where there is none left, another of its own frames is tried.
+        """
         share, own = self.config.domains // self._partitions, place // self._partitions
         for attempt in range(ATTEMPTS):
             index = own + attempt * share
@@ -203,14 +211,22 @@ class SampleDrawer:
                 return number, self._show(number, rng)
             except (AsmdError, IndexError) as error:
                 skipped.append(f"{self._names[number]}: {error}")
-        raise DatasetError(f"{ATTEMPTS} sequences in a row cannot be learnt from; the last is {skipped[-1]}")
+        return None
+
+    def _reel(self, domain: int) -> Reel:
+        if domain not in self._reels:
+            self._reels[domain] = self._footage.open(self._frames[domain])
+        return self._reels[domain]
 
     def _show(self, domain: int, rng: np.random.Generator) -> _Shown:
-        reel, config = self._reels[domain], self.config
+        reel, config = self._reel(domain), self.config
         index = int(rng.choice(self._usable[domain]))
         frame, target = reel.frame(index), self._boxes[domain][index]
         size = (frame.shape[0], frame.shape[1])
-        boxes = [candidates.samples(target, size, wanted, rng) for wanted in (config.positives, config.negatives)]
+        wanted = (config.positives, config.negatives)
+        boxes = [candidates.samples(target, size, kind, rng, MIN_SIDE) for kind in wanted]
+        if not len(boxes[0]):
+            raise DatasetError(f"no sample of the target of frame {index} can be drawn")
         labels = np.repeat([1, 0], [len(b) for b in boxes]).astype(np.int64)
         changes = _Changes.draw(config.augmentation, rng)
         if config.extractor == "crop":

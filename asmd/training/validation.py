@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Sequence as Rows
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
-import numpy as np
-
+from asmd.errors import AsmdError
 from asmd.evaluation.one_pass import derive_seed, one_pass
 from asmd.evaluation.protocols import protocol
 from asmd.evaluation.scoring import each, score_sequence
@@ -24,14 +24,38 @@ class ValidationResult:
     """Scores by OTB's rules, in 0..1, means over seeds.
 
     Attributes:
-        auc: area under the success curve, mean over sequences.
-        precision: share of frames whose centre is within 20 px, likewise.
-        sequences: AUC of each sequence.
+        sequences: area under the success curve of each sequence.
+        precisions: share of frames of each whose centre is within 20 px.
+        skipped: a line for each sequence that could not be tracked.
     """
 
-    auc: float
-    precision: float
-    sequences: dict[str, float]
+    sequences: dict[str, float] = field(default_factory=dict)
+    precisions: dict[str, float] = field(default_factory=dict)
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def auc(self) -> float:
+        """Mean over sequences; NaN where there is none."""
+        return _mean(self.sequences)
+
+    @property
+    def precision(self) -> float:
+        """Likewise."""
+        return _mean(self.precisions)
+
+
+def joined(parts: Iterable[ValidationResult]) -> ValidationResult:
+    """Results of several processes as one, sequences by name."""
+    sequences, precisions, skipped = dict[str, float](), dict[str, float](), list[str]()
+    for part in parts:
+        sequences |= part.sequences
+        precisions |= part.precisions
+        skipped += part.skipped
+    return ValidationResult(dict(sorted(sequences.items())), dict(sorted(precisions.items())), tuple(skipped))
+
+
+def _mean(values: Mapping[str, float]) -> float:
+    return math.fsum(values.values()) / len(values) if values else math.nan
 
 
 class _Beginning:
@@ -67,7 +91,7 @@ def validate(
 
     Args:
         network: the shared one; copied.
-        sequences: annotated; their first box must be valid.
+        sequences: annotated; one that fails, say for its first box, is named in the result.
         config: settings.
         seed: of the first run; each sequence derives its own.
     """
@@ -75,15 +99,19 @@ def validate(
     preset = replace(preset, network=network.config, features=replace(preset.features, motion=config.motion))
     tracker = Tracker(network, preset, motion_trained=config.motion == "on")
     rules = protocol("otb")
-    auc: dict[str, float] = {}
-    precision = []
+    result = ValidationResult()
+    skipped = []
     for sequence in sequences:
         cut = beginning(sequence, config.frames)
         runs = []
-        for repeat in range(config.seeds):
-            tracker.reseed(derive_seed(seed, sequence.name, repeat + 1))
-            runs.append(one_pass(tracker, cut).boxes)
+        try:
+            for repeat in range(config.seeds):
+                tracker.reseed(derive_seed(seed, sequence.name, repeat + 1))
+                runs.append(one_pass(tracker, cut).boxes)
+        except AsmdError as error:
+            skipped.append(f"{sequence.name}: {error}")
+            continue
         scores = each(score_sequence(rules, cut, runs)).measures(rules)
-        auc[sequence.name] = float(scores["auc"].mean())
-        precision.append(float(scores["precision"].mean()))
-    return ValidationResult(float(np.mean(list(auc.values()))), float(np.mean(precision)), auc)
+        result.sequences[sequence.name] = float(scores["auc"].mean())
+        result.precisions[sequence.name] = float(scores["precision"].mean())
+    return replace(result, skipped=tuple(skipped))
