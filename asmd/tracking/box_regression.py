@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from asmd.boxes import Boxes, from_center, from_corners, to_center, to_corners
+from asmd.boxes import Boxes, from_center, to_center, to_corners
 from asmd.errors import ConfigError
 from asmd.models.box_refinement import BoxRefinement
 from asmd.tracking.features import RegionView, View
@@ -27,7 +27,9 @@ class BoxRegressionConfig:
     Attributes:
         enabled: False reports candidates as they are.
         kind: "ridge", or "auto" for the learnt head where the weights have one and the features suit it.
-        iterations: times that the learnt head moves a box, each from where the last has put it.
+        learnt: share of the learnt head in a move; the rest is ridge regression's.
+        iterations: times that a box is moved, with the learnt head, each from where the last has put it.
+        damping: share of a move that is made from the second time on.
         ridge: weight of the penalty. MDNet's is 1000 on convolutional features of VGG-M, whose scale differs.
         samples: boxes of the first frame to learn from.
         min_iou: least IoU of those with the target.
@@ -38,7 +40,9 @@ class BoxRegressionConfig:
 
     enabled: bool = True
     kind: Literal["auto", "ridge"] = "auto"
+    learnt: float = 0.5
     iterations: int = 2
+    damping: float = 0.5
     ridge: float = 100.0
     samples: int = 1000
     min_iou: float = 0.6
@@ -49,6 +53,8 @@ class BoxRegressionConfig:
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "ridge") or self.iterations < 1:
             raise ConfigError('box regression is of kind "auto" or "ridge" and has iterations of at least 1')
+        if not (0 < self.learnt <= 1 and 0 <= self.damping <= 1):
+            raise ConfigError("box regression needs learnt and damping in 0..1, and learnt above 0")
 
 
 def _apply(moves: Boxes, boxes: Boxes, limit: float) -> Boxes:
@@ -95,16 +101,20 @@ class BoxRegressor:
         self._weights = x.T @ torch.linalg.solve(gram, y)
 
     @torch.inference_mode()
+    def moves(self, layouts: Tensor) -> Tensor | None:
+        """(dx, dy, dw, dh) for descriptors (N, D), (N, 4); None where there was too little to learn from."""
+        if self._weights is None:
+            return None
+        return ((layouts - self._mean) @ self._weights) * self._deviation + self._target_mean
+
     def predict(self, layouts: Tensor, boxes: Boxes) -> Boxes:
         """Moves boxes (N, 4) to where their descriptors (N, D) say that the target is."""
-        if self._weights is None:
-            return boxes
-        moves = ((layouts - self._mean) @ self._weights) * self._deviation + self._target_mean
-        return _apply(moves.double().cpu().numpy(), boxes, self.config.limit)
+        moves = self.moves(layouts)
+        return boxes if moves is None else _apply(moves.double().cpu().numpy(), boxes, self.config.limit)
 
 
 class LearnedRegressor:
-    """Moves boxes by a head that was trained off-line; the first frame tells it what the target looks like.
+    """Moves boxes by a head that was trained off-line and the video's own ridge regression, whose errors differ.
 
     Args:
         head: in evaluation mode.
@@ -120,24 +130,27 @@ class LearnedRegressor:
         return isinstance(view, RegionView) and set(self._head.config.stages) <= set(view.appearance)
 
     @torch.inference_mode()
-    def fit(self, view: RegionView, target: Boxes) -> None:
-        """Takes the first frame, with the target (4,)."""
-        self._target = self._head.pool(self._encode(view), *self._place(view, to_corners(target[None])))
+    def fit(self, view: RegionView, target: Boxes, ridge: BoxRegressor) -> None:
+        """Takes the first frame, with the target (4,) and what ridge regression has learnt on it."""
+        self._ridge = ridge
+        self._target = self._head.pool(self._encode(view), *self._place(view, target[None]))
 
     @torch.inference_mode()
     def predict(self, view: RegionView, boxes: Boxes) -> Boxes:
-        """Moves boxes (N, 4) of a frame towards the target."""
+        """Where boxes (N, 4) of a frame, moved towards the target, come to lie on the mean, (4,)."""
         encoded = self._encode(view)
-        corners = to_corners(boxes)
-        for _ in range(self.config.iterations):
-            pixels, strides = self._place(view, corners)
-            moves = self._head(self._head.pool(encoded, pixels, strides), self._target).moves
-            corners = to_corners(_apply(moves.double().cpu().numpy(), from_corners(corners), self.config.limit))
-        return from_corners(corners)
+        for step in range(self.config.iterations):
+            moves = self._head(self._head.pool(encoded, *self._place(view, boxes)), self._target).moves
+            other = self._ridge.moves(view.describe(boxes).layout) if self.config.learnt < 1 else None
+            if other is not None:
+                moves = self.config.learnt * moves + (1 - self.config.learnt) * other
+            moves = moves if step == 0 else self.config.damping * moves
+            boxes = _apply(moves.double().cpu().numpy(), boxes, self.config.limit).mean(axis=0, keepdims=True)
+        return np.asarray(boxes[0])
 
     def _encode(self, view: RegionView) -> list[Tensor]:
         return self._head.encode([view.appearance[stage][0] for stage in self._head.config.stages])
 
-    def _place(self, view: RegionView, corners: Boxes) -> tuple[Tensor, list[int]]:
-        device = self._head.out.weight.device
-        return view.pixels(corners).to(device), [view.appearance[stage][1] for stage in self._head.config.stages]
+    def _place(self, view: RegionView, boxes: Boxes) -> tuple[Tensor, list[int]]:
+        strides = [view.appearance[stage][1] for stage in self._head.config.stages]
+        return view.pixels(to_corners(boxes)).to(self._head.out.weight.device), strides

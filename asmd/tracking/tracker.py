@@ -339,13 +339,13 @@ class Tracker:
         reported = raw
         if margin > 0 and self.config.regression.enabled:
             good = [i for i in ranked[:REGRESSED] if scored.margins[i] > 0]
-            reported = self._regressed(scored, good).mean(axis=0)
+            reported = self._regressed(scored, good)
         return raw, margin, reported
 
     def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
         if self._refiner is not None and self._refiner.suits(scored.view):
             return self._refiner.predict(scored.view, scored.boxes[which])
-        return self._regressor.predict(scored.layouts[torch.tensor(which)], scored.boxes[which])
+        return self._regressor.predict(scored.layouts[torch.tensor(which)], scored.boxes[which]).mean(axis=0)
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
         """Looks for the lost target in the whole frame; None unless something convincing is there."""
@@ -402,13 +402,12 @@ class Tracker:
 
     def _fit_regression(self, view: View) -> None:
         settings = self.config.regression
-        if self._refiner is not None and self._refiner.suits(view):
-            self._refiner.fit(view, self._box)
-            return
         wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
         boxes = self._samples(wanted)
         self._regressor = BoxRegressor(settings)
         self._regressor.fit(view.describe(boxes).layout, boxes, self._box)
+        if self._refiner is not None and self._refiner.suits(view):
+            self._refiner.fit(view, self._box, self._regressor)
 
     def _remember(self, view: View) -> None:
         sampling = self.config.sampling
