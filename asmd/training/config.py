@@ -55,6 +55,10 @@ class OptimiserConfig:
         weight_decay: of weights; vectors (biases, norms) have none.
         clip: greatest norm of the gradient, of what is shared and of each private branch on its own; 0 for none.
         warm_up: iterations over which the rates rise from 0.
+        heads_first: iterations in which the shared ST-ResNet stays as it is; over as many its rate then rises from 0.
+        practice: steps that the heads of a batch's domains take on their own, on features as they are, before each
+            supervised iteration. A domain is seen once in K / domains iterations: without it, that of a short run meets
+            its domain a few times only, and sends noise into the shared features.
         decay: "constant" keeps the rates, "cosine" lets them fall to 0 at the end of the schedule.
     """
 
@@ -66,17 +70,24 @@ class OptimiserConfig:
     weight_decay: float = 5e-4
     clip: float = 10.0
     warm_up: int = 0
+    heads_first: int = 0
+    practice: int = 0
     decay: Literal["constant", "cosine"] = "constant"
 
     def __post_init__(self) -> None:
         rates = (self.trunk_rate, self.head_rate, self.unsupervised_trunk_rate, self.unsupervised_head_rate)
-        if not all(math.isfinite(rate) and rate >= 0 for rate in rates) or self.warm_up < 0 or self.clip < 0:
-            raise ConfigError("rates must be finite and rates, warm_up and clip not negative")
+        counts = (self.warm_up, self.heads_first, self.practice, self.clip)
+        if not all(math.isfinite(rate) and rate >= 0 for rate in rates) or min(counts) < 0:
+            raise ConfigError("rates must be finite and rates, warm_up, heads_first, practice and clip not negative")
 
     def factor(self, step: int, steps: int) -> float:
         """What the rates are multiplied by at a step of so many, in 0..1."""
         warm = min(1.0, (step + 1) / self.warm_up) if self.warm_up else 1.0
         return warm * (0.5 + 0.5 * math.cos(math.pi * step / steps) if self.decay == "cosine" else 1.0)
+
+    def shared_factor(self, step: int) -> float:
+        """What the shared ST-ResNet's rate is multiplied by besides, in 0..1."""
+        return min(1.0, max(0.0, step / self.heads_first - 1)) if self.heads_first else 1.0
 
 
 @dataclass(frozen=True)
@@ -266,13 +277,14 @@ def local() -> TrainingConfig:
             balance=0.7,
         ),
         clips=ClipConfig(pairs=2, size=160),
-        schedule=ScheduleConfig(supervised=40, unsupervised=10, steps=2500),
+        schedule=ScheduleConfig(supervised=40, unsupervised=10, steps=2000),
         optimiser=OptimiserConfig(
-            trunk_rate=1e-3,
-            head_rate=1e-2,
-            unsupervised_trunk_rate=1e-4,
-            unsupervised_head_rate=1e-2,
-            warm_up=50,
+            trunk_rate=2e-4,
+            head_rate=2e-3,
+            unsupervised_trunk_rate=2e-5,
+            unsupervised_head_rate=2e-3,
+            heads_first=100,
+            practice=4,
             decay="cosine",
         ),
         validation=ValidationConfig(every=500),

@@ -93,6 +93,10 @@ class Gradients:
             if config.batch.hardest and views.view is not None:
                 rows = hardest(self._network.margins(looked, views), labels, views.view, config.batch.hardest)
                 views, labels = views.chosen(rows), labels[rows]
+        if config.optimiser.practice:
+            rate = config.optimiser.head_rate * config.optimiser.factor(step, config.schedule.steps)
+            self._network.practise(looked, views, labels, config.optimiser.practice, rate)
+        with self._autocast():
             described = _single(self._network.describe(looked, views, reversal))
         terms = self._network.terms(described, labels)
         found = {name: term for name, term in terms._asdict().items() if term is not None}

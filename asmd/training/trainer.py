@@ -269,7 +269,7 @@ class Trainer:
             trunk = factor * (config.trunk_rate if supervised else config.unsupervised_trunk_rate)
             head = factor * (config.head_rate if supervised else config.unsupervised_head_rate)
             for group in self.optimiser.param_groups:
-                group["lr"] = trunk if group["trunk"] else head
+                group["lr"] = trunk * config.shared_factor(loaded.step) if group["trunk"] else head
             self.optimiser.step()
             bank.step(trunk, head)
         self.optimiser.zero_grad(set_to_none=True)
