@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from asmd.errors import OutputError, WeightsError
+from asmd.errors import ConfigError, OutputError, WeightsError
 from asmd.files import replacing
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
@@ -218,5 +218,5 @@ def _refinement_config(weights: Weights) -> RefinementConfig:
         given: dict[str, Any] = json.loads(weights.metadata.get("refinement", "{}"))
         form: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in given.items()}
         return RefinementConfig(**form)
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, ConfigError) as error:
         raise WeightsError(f"{weights.name}: the header does not say the form of its box refinement") from error

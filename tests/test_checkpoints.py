@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from safetensors.torch import save_file
 
 from asmd import checkpoints
 from asmd.errors import OutputError, WeightsError
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet
 
 
@@ -92,3 +94,52 @@ def test_random_features_are_the_same_every_time() -> None:
     first, second = (checkpoints.build_network(checkpoints.load(checkpoints.RANDOM))[0].state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert first["motion.conv1.weight"].std() > 0
+
+
+def with_head(tmp_path: Path) -> tuple[Path, BoxRefinement]:
+    torch.manual_seed(1)
+    head = BoxRefinement(RefinementConfig(projected=4, grid=4, width=8, hidden=16))
+    torch.nn.init.normal_(head.out.weight)
+    whole = checkpoints.Weights("here", SpatiotemporalResNet().state_dict(), {"format": checkpoints.FORMAT})
+    weights = checkpoints.with_refinement(whole, head)
+    checkpoints.save(tmp_path / "w.safetensors", weights.tensors, weights.metadata)
+    return tmp_path / "w.safetensors", head
+
+
+def test_a_head_lies_in_the_same_file(tmp_path: Path) -> None:
+    path, head = with_head(tmp_path)
+    weights = checkpoints.load(path)
+    found = checkpoints.build_refinement(weights)
+    assert found is not None and not found.training and found.config == head.config
+    for name, tensor in head.state_dict().items():
+        assert torch.equal(found.state_dict()[name], tensor.half().float()), name
+    network, missing = checkpoints.build_network(weights)
+    assert missing == []
+    assert not any("refinement" in name for name in network.state_dict())
+    again = checkpoints.with_refinement(weights, found)
+    assert again.tensors.keys() == weights.tensors.keys() and again.metadata == weights.metadata
+
+
+def test_files_without_a_head_are_as_before(tmp_path: Path) -> None:
+    checkpoints.save(tmp_path / "w.safetensors", SpatiotemporalResNet().state_dict(), {"format": checkpoints.FORMAT})
+    assert checkpoints.build_refinement(checkpoints.load(tmp_path / "w.safetensors")) is None
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda t, m: t.pop("refinement.out.bias"), "box refinement lacks out.bias"),
+        (lambda t, m: t.update({"refinement.out.bias": torch.zeros(7)}), "wrong shape for out.bias"),
+        (lambda t, m: t.update({"refinement.more": torch.zeros(7)}), "unknown tensor more"),
+        (lambda t, m: m.update(refinement="{]"), "does not say the form"),
+        (lambda t, m: m.update(refinement='{"form": 3}'), "does not say the form"),
+        (lambda t, m: m.update(refinement='{"grid": 0}'), "does not say the form"),
+    ],
+)
+def test_a_head_that_does_not_fit_is_refused(
+    tmp_path: Path, spoil: Callable[[dict[str, torch.Tensor], dict[str, str]], object], said: str
+) -> None:
+    weights = checkpoints.load(with_head(tmp_path)[0])
+    spoil(weights.tensors, weights.metadata)
+    with pytest.raises(WeightsError, match=said):
+        checkpoints.build_refinement(weights)

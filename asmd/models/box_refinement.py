@@ -16,6 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from asmd.errors import ConfigError
 from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.resnet import STAGE_CHANNELS
 
@@ -34,6 +35,7 @@ class RefinementConfig:
         context: the grid covers the box enlarged by this.
         width: channels of the convolutions.
         hidden: width of the fully connected layer.
+        raw: the candidate's own cells are read as well, not only how they compare with the target's.
     """
 
     stages: tuple[int, ...] = (2, 3)
@@ -43,6 +45,12 @@ class RefinementConfig:
     width: int = 64
     hidden: int = 256
     raw: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.stages or not set(self.stages) <= {1, 2, 3, 4}:
+            raise ConfigError(f"box refinement reads stages of 1, 2, 3, 4, got {self.stages}")
+        if min(self.projected, self.width, self.hidden) < 1 or self.grid < 2 or self.context <= 1:
+            raise ConfigError("box refinement needs sizes of at least 1, grid of at least 2 and context above 1")
 
 
 class Refined(NamedTuple):

@@ -5,8 +5,12 @@ import pytest
 import torch
 
 from asmd.boxes import iou, to_center
+from asmd.errors import ConfigError
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
+from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking import candidates
-from asmd.tracking.box_regression import BoxRegressionConfig, BoxRegressor
+from asmd.tracking.box_regression import BoxRegressionConfig, BoxRegressor, LearnedRegressor
+from asmd.tracking.features import FeatureConfig, View, build_extractor
 
 TARGET = np.array([100.0, 80.0, 40.0, 60.0])
 
@@ -65,3 +69,66 @@ def test_wild_predictions_are_limited() -> None:
     moved = regressor.predict(torch.full((1, 50), 1e6), box)
     assert np.isfinite(moved).all()
     assert (moved[0, 2:] / box[0, 2:] <= 1.5 + 1e-9).all() and (moved[0, 2:] / box[0, 2:] >= 1 / 1.5 - 1e-9).all()
+
+
+def a_view(network: SpatiotemporalResNet, config: FeatureConfig) -> View:
+    frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    extractor = build_extractor(network, config, False, torch.device("cpu"))
+    extractor.start(frame, None, TARGET)
+    return extractor.look(frame, None, TARGET)
+
+
+def a_head(*moves: float) -> BoxRefinement:
+    """A head that would move every box but the target's own by the same."""
+    head = BoxRefinement(RefinementConfig(projected=4, grid=4, width=8, hidden=16)).eval()
+    scale = torch.tensor([0.1, 0.1, 0.2, 0.2])
+
+    def read(boxes: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        own = torch.tensor([*moves, 0.0]) / torch.cat([scale, torch.ones(1)])
+        return torch.zeros(len(boxes), 5) if boxes is targets else own.repeat(len(boxes), 1)
+
+    head._read = read  # type: ignore[method-assign]
+    return head
+
+
+REGION = FeatureConfig(region_size=129)
+
+
+def test_the_head_and_the_ridge_share_a_move(network: SpatiotemporalResNet) -> None:
+    view = a_view(network, REGION)
+    config = BoxRegressionConfig(learnt=0.25, iterations=2, damping=0.5)
+    ridge = BoxRegressor(config)
+    ridge.fit(view.describe(samples(0)).layout, samples(0), TARGET)
+    # A ridge that says the same of every box.
+    ridge.moves = lambda layouts: torch.tensor([[0.2, 0.0, 0.0, np.log(1.2)]])  # type: ignore[method-assign]
+    learned = LearnedRegressor(a_head(0.0, 0.4, np.log(1.4), 0.0), config)
+    assert learned.suits(view)
+    learned.fit(view, TARGET, ridge)
+    moved = to_center(learned.predict(view, np.array([[100.0, 80, 40, 60], [104.0, 80, 40, 60]])))
+    # Centres (120, 110) and (124, 110) at first; the mean is moved on by half as much.
+    width, height = 40 * 1.4**0.25, 60 * 1.2**0.75
+    centre = np.array([122 + 0.15 * 40 + 0.5 * 0.15 * width, 110 + 0.1 * 60 + 0.5 * 0.1 * height])
+    np.testing.assert_allclose(moved, [*centre, 40 * 1.4**0.375, 60 * 1.2**1.125], rtol=1e-5)
+
+
+def test_the_head_alone_where_the_ridge_has_learnt_nothing(network: SpatiotemporalResNet) -> None:
+    view = a_view(network, REGION)
+    config = BoxRegressionConfig(iterations=1)
+    ridge = BoxRegressor(config)
+    ridge.fit(view.describe(samples(0)[:5]).layout, samples(0)[:5], TARGET)
+    learned = LearnedRegressor(a_head(0.1, 0.0, 9.0, 0.0), config)
+    learned.fit(view, TARGET, ridge)
+    # The change of a side is limited.
+    np.testing.assert_allclose(to_center(learned.predict(view, TARGET[None])), [124, 110, 60, 60], rtol=1e-5)
+
+
+def test_the_head_needs_maps_of_a_region(network: SpatiotemporalResNet) -> None:
+    learned = LearnedRegressor(a_head(0, 0, 0, 0), BoxRegressionConfig())
+    assert not learned.suits(a_view(network, FeatureConfig(extractor="crop")))
+    assert not learned.suits(a_view(network, FeatureConfig(region_size=129, stages=(3,))))
+
+
+@pytest.mark.parametrize("wrong", [{"kind": "none"}, {"iterations": 0}, {"learnt": 0.0}, {"damping": 1.5}])
+def test_impossible_settings(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError, match="box regression"):
+        BoxRegressionConfig(**wrong)  # type: ignore[arg-type]
