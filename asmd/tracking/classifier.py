@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from asmd.errors import ConfigError
-from asmd.tracking.mining import Indices, MiningConfig, pool_indices, select
+from asmd.tracking.mining import Indices, MiningConfig, Scores, pool_indices, select
 
 POSITIVE = 1
 """Index of the target's class in the logits."""
@@ -133,11 +133,14 @@ class Classifier:
         parameters = [p for layer in self.layers for p in layer.parameters()]
         loss = torch.tensor(float("nan"))
         queue = np.empty(0, dtype=np.intp)
-        for _ in range(steps):
+        scored: tuple[Indices, Scores] | None = None
+        for step in range(steps):
             while len(queue) < self.config.positives:
                 queue = np.concatenate([queue, self._rng.permutation(len(positives))])
             batch, queue = queue[: self.config.positives], queue[self.config.positives :]
-            hard = self._mine(negatives)
+            if scored is None or step % self.mining.interval == 0:
+                scored = self._scored_pool(negatives)
+            hard = self._mine(*scored)
             samples = torch.cat([positives[torch.from_numpy(batch)], negatives[torch.from_numpy(hard)]])
             labels = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
             labels[: len(batch)] = POSITIVE
@@ -160,9 +163,15 @@ class Classifier:
             groups.append({"params": [layer.bias], "lr": 2 * own, "weight_decay": 0.0})
         return groups
 
-    def _mine(self, negatives: Tensor) -> Indices:
-        pool = pool_indices(len(negatives), self.mining, self._rng)
+    def _scored_pool(self, negatives: Tensor) -> tuple[Indices, Scores]:
+        """Negatives that minibatches are selected from, and how much each looks like the target."""
         if self.mining.rule == "rand":
-            return pool
+            return np.arange(len(negatives)), np.ones(len(negatives))
+        pool = pool_indices(len(negatives), self.mining, self._rng)
         scores = torch.sigmoid(self.margins(negatives[torch.from_numpy(pool)])).cpu().numpy()
-        return pool[select(scores.astype(np.float64), self.mining, self._rng)]
+        return pool, scores.astype(np.float64)
+
+    def _mine(self, pool: Indices, scores: Scores) -> Indices:
+        if self.mining.rule == "rand":
+            return pool_indices(len(pool), self.mining, self._rng)
+        return pool[select(scores, self.mining, self._rng)]

@@ -99,7 +99,7 @@ class TrackerConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    mining: MiningConfig = field(default_factory=MiningConfig)
+    mining: MiningConfig = field(default_factory=lambda: MiningConfig(interval=5))
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     regression: BoxRegressionConfig = field(default_factory=BoxRegressionConfig)
     confidence: ConfidenceConfig = field(default_factory=ConfidenceConfig)
@@ -122,6 +122,7 @@ class TrackerConfig:
                 update_rate=3e-4,
                 clip=0.0,
             ),
+            mining=MiningConfig(),
             memory=MemoryConfig(long_negatives="uncertain", failure_interval=0, long_frames=1000),
             regression=BoxRegressionConfig(ridge=1000.0),
         )

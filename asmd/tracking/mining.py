@@ -33,15 +33,20 @@ class MiningConfig:
             "sunm-repeat" is plain stochastic universal sampling, in which a high score may be drawn twice.
         count: negatives in a minibatch.
         pool: negatives that are scored to select them from; GRDY scores all.
+        interval: steps for which the scores of one pool serve; the paper scores one for every minibatch, which costs
+            more than the rest of the step. HMM and GRDY then take the same negatives as often.
     """
 
     rule: Rule = "sunm"
     count: int = 96
     pool: int = 1024
+    interval: int = 1
 
     def __post_init__(self) -> None:
         if self.count < 1 or self.pool < self.count:
             raise ConfigError(f"mining needs 1 <= count <= pool, got count {self.count} and pool {self.pool}")
+        if self.interval < 1:
+            raise ConfigError(f"mining needs an interval of at least 1 step, got {self.interval}")
 
 
 def stochastic_universal_sampling(weights: Scores, count: int, rng: np.random.Generator) -> Indices:

@@ -92,6 +92,28 @@ def test_standardise() -> None:
     )
 
 
+@pytest.mark.parametrize(("interval", "scorings"), [(1, 10), (4, 3), (20, 1)])
+def test_scores_of_a_pool_serve_for_so_many_steps(interval: int, scorings: int) -> None:
+    classifier, (positives, negatives) = build(), clouds()
+    classifier.mining = MiningConfig(count=24, pool=256, interval=interval)
+    scored: list[int] = []
+    margins = classifier.margins
+    classifier.margins = lambda samples: (scored.append(len(samples)), margins(samples))[1]  # type: ignore
+    assert np.isfinite(classifier.train(positives, negatives, 10, 1e-3))
+    assert scored == [256] * scorings
+
+
+def test_random_negatives_are_drawn_for_every_minibatch() -> None:
+    classifier, (positives, negatives) = build(), clouds()
+    classifier.mining = MiningConfig("rand", count=24, pool=256, interval=10)
+    drawn = []
+    mine = classifier._mine
+    classifier._mine = lambda *scored: (drawn.append(mine(*scored)), drawn[-1])[1]  # type: ignore
+    classifier.train(positives, negatives, 3, 1e-3)
+    assert all(len(set(batch)) == 24 for batch in drawn)
+    assert len({tuple(batch) for batch in drawn}) == 3
+
+
 def test_bad_settings() -> None:
     with pytest.raises(ConfigError, match="gaussian or kaiming"):
         ClassifierConfig(init="zeros")

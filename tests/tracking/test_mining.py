@@ -123,3 +123,5 @@ def test_pool_is_a_random_part() -> None:
 def test_bad_settings() -> None:
     with pytest.raises(ConfigError, match="1 <= count <= pool"):
         MiningConfig(count=2000)
+    with pytest.raises(ConfigError, match="interval"):
+        MiningConfig(interval=0)
