@@ -16,7 +16,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --no-compile
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo test lint format lock clean
+READERS := $(VENV)/.installed-readers
+
+.PHONY: help demo test lint format lock readers browser clean
 
 help:
 	@echo "make demo     track the sample clip; writes outputs/demo.mp4 and the boxes"
@@ -24,6 +26,8 @@ help:
 	@echo "make lint     ruff and mypy, as .ci/run does"
 	@echo "make format   let ruff format the code"
 	@echo "make lock     pin the newest versions in the lock files"
+	@echo "make readers  other tools, which the tests of formats read our files with"
+	@echo "make browser  Debian's Chromium, which the tests of the page use"
 	@echo "make clean    remove .venv, outputs and caches"
 
 demo: $(RUNTIME)
@@ -51,9 +55,23 @@ TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|
 lock: $(DEV)
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(TIDY) requirements.lock
-	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web --extra toolkits \
+	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web --extra export --extra toolkits \
 		--output-file requirements-dev.lock pyproject.toml
 	$(TIDY) requirements-dev.lock
+
+# Without what they ask for (another OpenCV among it), in a folder of their own that only these tests look into.
+readers: $(READERS)
+
+$(READERS): tests/convert/readers.lock $(DEV)
+	rm -rf $(VENV)/readers
+	$(PIP) --no-deps --target $(VENV)/readers -r tests/convert/readers.lock
+	@touch $@
+
+# Playwright's own browsers are not used. Where there is no apt-get, the tests of the page say what is missing.
+browser:
+	@command -v chromium >/dev/null || { command -v apt-get >/dev/null && apt-get update -qq \
+		&& DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "Chromium is not here and cannot be installed: the tests of the page need it"
 
 clean:
 	rm -rf $(VENV) outputs .pytest_cache .hypothesis .mypy_cache .ruff_cache

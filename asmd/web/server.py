@@ -66,6 +66,7 @@ def serve(settings: Settings, browser: bool = False) -> None:
         host=settings.host,
         port=settings.port,
         title="asmd",
+        language="en-US",
         reload=False,
         show=address if browser else False,
         show_welcome_message=False,

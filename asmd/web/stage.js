@@ -60,7 +60,8 @@ export default {
       this.socket = new WebSocket(`${scheme}://${location.host}/s/${this.sid}/live`);
       this.socket.binaryType = "arraybuffer";
       this.socket.onopen = () => this.$emit("connected");
-      this.socket.onmessage = (event) => this.heard(event.data);
+      // One after the other: a picture takes a moment to decode, and must not come after what was sent later.
+      this.socket.onmessage = (event) => { this.hearing = (this.hearing ?? Promise.resolve()).then(() => this.heard(event.data)).catch(console.error); };
       this.socket.onclose = () => { if (!this.ended) setTimeout(() => this.connect(), 1000); };
     },
     tell(message) { if (this.socket.readyState === 1) this.socket.send(JSON.stringify(message)); },
