@@ -57,7 +57,7 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 """What is measured, and what to expect."""
 
 _INTER = {"preset": "medium", "x264-params": "threads=1"}
-"""libx264 as it is unasked; with several threads it does not always write the same twice."""
+"""libx264 as it is unasked, but for its threads, which gain nothing on a few small frames."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +179,8 @@ def measure(
         classifier: a network, which is asked in evaluation mode and left in the mode it was in; or a function.
         sampler: of the held-out videos; its settings say how clips are cut.
         config: settings.
-        seed: decides which clips are looked at; the same seed gives the same clips to any classifier.
+        seed: decides which clips are looked at; the same seed gives the same clips to any classifier. Inter-coded
+            controls differ slightly from run to run all the same: libx264 does not always write the same twice.
 
     Raises:
         DatasetError: if no video gave a clip; the last reason is in the text.
