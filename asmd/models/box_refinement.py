@@ -154,7 +154,11 @@ class BoxRefinement(nn.Module):
         ]
         return torch.stack(pooled, dim=1)
 
-    def forward(self, boxes: Tensor, targets: Tensor) -> Refined:
+    def bias(self, targets: Tensor) -> Tensor:
+        """What the network would do to targets (T, ...) themselves, (T, 4), in its own units."""
+        return self._read(targets, targets)[:, :4]
+
+    def forward(self, boxes: Tensor, targets: Tensor, bias: Tensor | None = None) -> Refined:
         """Judges boxes against the target.
 
         What the head would do to the target itself is taken off: on its own box of the first frame nothing is to move.
@@ -162,9 +166,11 @@ class BoxRefinement(nn.Module):
         Args:
             boxes: (N, stages, grid * grid, projected) from `pool`.
             targets: (T, ...), the same of first frames' boxes, where each is that of N / T boxes in a row.
+            bias: of these targets, where it is known already.
         """
-        out = self._read(boxes, targets.repeat_interleave(len(boxes) // len(targets), dim=0))
-        own = self._read(targets, targets)[:, :4].repeat_interleave(len(boxes) // len(targets), dim=0)
+        each = len(boxes) // len(targets)
+        own = (self.bias(targets) if bias is None else bias).repeat_interleave(each, dim=0)
+        out = self._read(boxes, targets.repeat_interleave(each, dim=0))
         return Refined((out[:, :4] - own) * self._scale, out[:, 4])
 
     def _read(self, boxes: Tensor, targets: Tensor) -> Tensor:

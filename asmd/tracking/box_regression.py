@@ -30,7 +30,8 @@ class BoxRegressionConfig:
         learnt: share of the learnt head in a move; the rest is ridge regression's.
         iterations: times that a box is moved, with the learnt head, each from where the last has put it.
         damping: share of a move that is made from the second time on.
-        ridge: weight of the penalty. MDNet's is 1000 on convolutional features of VGG-M, whose scale differs.
+        ridge: weight of the penalty. MDNet's is 1000 on convolutional features of VGG-M, whose scale differs; for unit
+            cells 3 brings boxes of held-out sequences closer than 100.
         samples: boxes of the first frame to learn from.
         min_iou: least IoU of those with the target.
         shift: their greatest shift, in sides of the target.
@@ -43,7 +44,7 @@ class BoxRegressionConfig:
     learnt: float = 0.5
     iterations: int = 2
     damping: float = 0.5
-    ridge: float = 100.0
+    ridge: float = 3.0
     samples: int = 1000
     min_iou: float = 0.6
     shift: float = 0.3
@@ -134,16 +135,19 @@ class LearnedRegressor:
         """Takes the first frame, with the target (4,) and what ridge regression has learnt on it."""
         self._ridge = ridge
         self._target = self._head.pool(self._encode(view), *self._place(view, target[None]))
+        self._bias = self._head.bias(self._target)
 
     @torch.inference_mode()
-    def predict(self, view: RegionView, boxes: Boxes) -> Boxes:
-        """Where boxes (N, 4) of a frame, moved towards the target, come to lie on the mean, (4,)."""
+    def predict(self, view: RegionView, boxes: Boxes, layouts: Tensor) -> Boxes:
+        """Where boxes (N, 4) of a frame, of layouts (N, D), come to lie on the mean once they are moved, (4,)."""
         encoded = self._encode(view)
         for step in range(self.config.iterations):
-            moves = self._head(self._head.pool(encoded, *self._place(view, boxes)), self._target).moves
-            other = self._ridge.moves(view.describe(boxes).layout) if self.config.learnt < 1 else None
-            if other is not None:
-                moves = self.config.learnt * moves + (1 - self.config.learnt) * other
+            pooled = self._head.pool(encoded, *self._place(view, boxes))
+            moves = self._head(pooled, self._target, self._bias).moves
+            if self.config.learnt < 1:
+                other = self._ridge.moves(layouts if step == 0 else view.describe(boxes).layout)
+                if other is not None:
+                    moves = self.config.learnt * moves + (1 - self.config.learnt) * other
             moves = moves if step == 0 else self.config.damping * moves
             boxes = _apply(moves.double().cpu().numpy(), boxes, self.config.limit).mean(axis=0, keepdims=True)
         return np.asarray(boxes[0])

@@ -27,8 +27,9 @@ from asmd.tracking.candidates import FrameSize
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import View, build_extractor
+from asmd.tracking.features import Descriptors, View, build_extractor
 from asmd.tracking.memory import Memory
+from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
 
 MIN_SIDE = 4.0
@@ -100,16 +101,17 @@ def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
 
 @dataclass(frozen=True)
 class _Scored:
-    """Candidates (N, 4) of a view, their log-odds (N,) of being the target, and their layouts (N, D)."""
+    """Candidates (N, 4) of a view, their log-odds (N,) of being the target, and their descriptors (N, ...)."""
 
     view: View
     boxes: Boxes
     margins: NDArray[np.float64]
-    layouts: Tensor
+    described: Descriptors
 
-    def ranked(self) -> NDArray[np.intp]:
-        """Indices (N,), the best first."""
-        return np.argsort(-self.margins, kind="stable")
+
+def _ranked(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Indices (N,), the best first."""
+    return np.argsort(-values, kind="stable")
 
 
 class Tracker:
@@ -156,6 +158,7 @@ class Tracker:
             self._refiner = LearnedRegressor(refinement.to(self._device), self.config.regression)
         self._seed = seed
         self._proposals = proposals
+        self._overlap: OverlapRegressor | None = None
         self._size: FrameSize | None = None
 
     @classmethod
@@ -308,6 +311,8 @@ class Tracker:
             for wanted in (sampling.initial_positives, sampling.memory_negatives)
         )
         self._memory.keep(positives, negatives)
+        if self._overlap is not None:
+            self._overlap.learn(*self._fits(view, self.config.overlap.samples))
         self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
@@ -323,29 +328,39 @@ class Tracker:
         """Best box, its log-odds, and that box regressed, among candidates drawn about some places."""
         search = self.config.search
         drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
-        return self._choose(self._score(view, np.concatenate(drawn)))
+        scored = self._score(view, np.concatenate(drawn))
+        ranked = _ranked(scored.margins)
+        if self._overlap is None:
+            return self._choose(scored, ranked, search.best)
+        # The classifier has found the place; what fits there is for the overlap to say.
+        closer = self.config.overlap
+        centre = scored.boxes[ranked[: search.best]].mean(axis=0)
+        near = candidates.close(centre, closer.candidates, closer.shift, closer.scale, closer.aspect, self._rng)
+        scored = self._score(view, near)
+        return self._choose(scored, _ranked(self._overlap.predict(scored.described.identity)), closer.best)
 
     def _score(self, view: View, boxes: Boxes) -> _Scored:
         assert self._size is not None
         boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
         margins = self._classifier.margins(described.identity).double().cpu().numpy()
-        return _Scored(view, boxes, margins, described.layout)
+        return _Scored(view, boxes, margins, described)
 
-    def _choose(self, scored: _Scored) -> tuple[Boxes, float, Boxes]:
-        ranked = scored.ranked()
-        top = ranked[: self.config.search.best]
+    def _choose(self, scored: _Scored, ranked: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
+        """Mean of the best boxes, its log-odds, and the regressed box."""
+        top = ranked[:best]
         raw, margin = scored.boxes[top].mean(axis=0), float(scored.margins[top].mean())
         reported = raw
         if margin > 0 and self.config.regression.enabled:
-            good = [i for i in ranked[:REGRESSED] if scored.margins[i] > 0]
+            good = [i for i in ranked[: max(best, REGRESSED)] if scored.margins[i] > 0][:REGRESSED]
             reported = self._regressed(scored, good)
         return raw, margin, reported
 
     def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
+        boxes, layouts = scored.boxes[which], scored.described.layout[torch.tensor(which)]
         if self._refiner is not None and self._refiner.suits(scored.view):
-            return self._refiner.predict(scored.view, scored.boxes[which])
-        return self._regressor.predict(scored.layouts[torch.tensor(which)], scored.boxes[which]).mean(axis=0)
+            return self._refiner.predict(scored.view, boxes, layouts)
+        return np.asarray(self._regressor.predict(layouts, boxes).mean(axis=0))
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
         """Looks for the lost target in the whole frame; None unless something convincing is there."""
@@ -362,7 +377,7 @@ class Tracker:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
         scored = self._score(view, boxes)
-        coarse = scored.boxes[scored.ranked()[0]]
+        coarse = scored.boxes[_ranked(scored.margins)[0]]
         # A second, closer look, as on any other frame.
         near = self._extractor.look(frame, self._flow, coarse)
         raw, found, reported = self._search(near, [(coarse, self.config.search.candidates)])
@@ -382,19 +397,32 @@ class Tracker:
             whole = candidates.whole_frame(target, self._size, 2 * sampling.initial_whole, self._rng)
             whole = whole[iou(whole, target) <= sampling.initial_near.max_iou][: sampling.initial_whole]
             negatives.append(self._extractor.look_everywhere(frame, self._flow, target).describe(whole).identity)
+        fits = [self._fits(near, config.overlap.samples)] if config.overlap.candidates else []
         for changed, box, flow in augmented(frame, target, self._flow, sampling.augmentations, self._rng):
             view = self._extractor.look(changed, flow, box)
             moved = np.concatenate([box[:2] - target[:2], [0, 0]])
             positives.append(view.describe(draw(sampling.update_positives) + moved).identity)
             negatives.append(view.describe(draw(sampling.update_negatives) + moved).identity)
+            if config.overlap.candidates:
+                fits.append(self._fits(view, config.overlap.samples // 4, moved))
         if config.regression.enabled:
             self._fit_regression(near)
+        self._overlap = None
+        if config.overlap.candidates:
+            seen, overlaps = zip(*fits, strict=True)
+            self._overlap = OverlapRegressor(config.overlap, torch.cat(seen), np.concatenate(overlaps))
         all_positives, all_negatives = torch.cat(positives), torch.cat([*negatives, kept])
         self._classifier = Classifier(all_positives.shape[1], config.classifier, config.mining, self._rng, self._device)
         if config.classifier.standardise:
             self._classifier.standardise(torch.cat([all_positives, all_negatives]))
         self._classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
+
+    def _fits(self, view: View, count: int, moved: Boxes | float = 0.0) -> tuple[Tensor, NDArray[np.float64]]:
+        """Descriptors of boxes that fit more or less, all moved by (4,), and their IoU with the target."""
+        assert self._size is not None
+        boxes = candidates.limit(candidates.fits(self._box, count, self._rng), self._size, self._min_side)
+        return view.describe(boxes + moved).identity, iou(boxes, self._box)
 
     def _samples(self, config: candidates.SampleConfig) -> Boxes:
         assert self._size is not None
@@ -414,6 +442,8 @@ class Tracker:
         positives = view.describe(self._samples(sampling.update_positives)).identity
         negatives = view.describe(self._samples(sampling.update_negatives)).identity
         self._memory.add(positives, negatives, self._classifier.margins(negatives))
+        if self._overlap is not None and self._index % self.config.overlap.interval == 0:
+            self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))
 
     def _learn(self, success: bool) -> None:
         memory, classifier = self.config.memory, self.config.classifier

@@ -104,7 +104,8 @@ def test_the_head_and_the_ridge_share_a_move(network: SpatiotemporalResNet) -> N
     learned = LearnedRegressor(a_head(0.0, 0.4, np.log(1.4), 0.0), config)
     assert learned.suits(view)
     learned.fit(view, TARGET, ridge)
-    moved = to_center(learned.predict(view, np.array([[100.0, 80, 40, 60], [104.0, 80, 40, 60]])))
+    boxes = np.array([[100.0, 80, 40, 60], [104.0, 80, 40, 60]])
+    moved = to_center(learned.predict(view, boxes, view.describe(boxes).layout))
     # Centres (120, 110) and (124, 110) at first; the mean is moved on by half as much.
     width, height = 40 * 1.4**0.25, 60 * 1.2**0.75
     centre = np.array([122 + 0.15 * 40 + 0.5 * 0.15 * width, 110 + 0.1 * 60 + 0.5 * 0.1 * height])
@@ -119,7 +120,8 @@ def test_the_head_alone_where_the_ridge_has_learnt_nothing(network: Spatiotempor
     learned = LearnedRegressor(a_head(0.1, 0.0, 9.0, 0.0), config)
     learned.fit(view, TARGET, ridge)
     # The change of a side is limited.
-    np.testing.assert_allclose(to_center(learned.predict(view, TARGET[None])), [124, 110, 60, 60], rtol=1e-5)
+    moved = learned.predict(view, TARGET[None], view.describe(TARGET[None]).layout)
+    np.testing.assert_allclose(to_center(moved), [124, 110, 60, 60], rtol=1e-5)
 
 
 def test_the_head_needs_maps_of_a_region(network: SpatiotemporalResNet) -> None:
