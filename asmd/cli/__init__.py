@@ -51,6 +51,7 @@ COMMANDS: dict[str, str] = {
     "vot": "Make a tracker known to the VOT toolkit.",
     "convert": "Turn boxes into another tool's format, an annotated video, or cut-outs.",
     "train": "Train the shared features on videos, by a recipe.",
+    "refine": "Train the head that tightens boxes, for given weights.",
     "tune": "Choose the weights of the losses by cross-validation over training videos.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }

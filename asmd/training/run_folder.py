@@ -13,7 +13,7 @@ import json
 import logging
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -212,11 +212,25 @@ def write_weights(path: Path, network: SpatiotemporalResNet, facts: Mapping[str,
     Raises:
         OutputError: if it cannot be written.
     """
-    tensors = {
-        name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in network.state_dict().items()
-    }
     header = {"format": checkpoints.FORMAT, "motion_trained": "true", **code_version(), **facts}
-    checkpoints.save(path, tensors, header)
+    checkpoints.save(path, _half(network), header)
+
+
+def packed(weights: checkpoints.Weights, network: SpatiotemporalResNet) -> checkpoints.Weights:
+    """Weights of any form as a whole two-stream network in half precision, with the header that they had.
+
+    Args:
+        weights: as they were loaded.
+        network: built from them.
+    """
+    return replace(
+        weights, tensors=_half(network), metadata={**weights.metadata, "format": checkpoints.FORMAT, **code_version()}
+    )
+
+
+def _half(network: SpatiotemporalResNet) -> dict[str, Tensor]:
+    state = network.state_dict()
+    return {name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in state.items()}
 
 
 def restore(network: nn.Module, optimiser: torch.optim.SGD, state: State) -> None:
