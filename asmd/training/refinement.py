@@ -176,7 +176,7 @@ def _losses(
     total = torch.zeros(())
     start = end = 0.0
     for turn in range(config.rounds):
-        parts = zip(encoded, box.split(count), strict=True)
+        parts = zip(encoded, torch.split(box, count), strict=True)
         seen = torch.cat([head.pool(maps, _corners(part), strides) for maps, part in parts])
         out = head(seen * kept, target)
         overlap = overlaps(box, goal)[0]

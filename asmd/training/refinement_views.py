@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
 from itertools import pairwise
@@ -39,8 +39,8 @@ class ViewConfig:
             head serves several sizes of region.
         shift: of the view about the target: standard deviation, in mean sides of the target.
         squeeze: greatest change of the view's aspect, as an exponent of e.
-        objects: boxes on whatever lies there, of each video, with or without annotation. Two looks at one frame then
-            make a pair: they teach to match what was never annotated.
+        objects: boxes on whatever lies there, of each video, with or without annotation. Two looks at one such box on
+            one frame make a pair: they teach to match what was never annotated.
     """
 
     frames: int = 64
@@ -49,7 +49,7 @@ class ViewConfig:
     scale: tuple[float, float] = (2.6, 6.0)
     shift: float = 0.25
     squeeze: float = 0.12
-    objects: int = 0
+    objects: int = 12
 
     def __post_init__(self) -> None:
         if self.frames < 2 or not 0 <= self.balance <= 1 or self.region_size < 64 or self.objects < 0:
@@ -119,11 +119,11 @@ class Viewer:
         return found
 
     def objects(
-        self, sequences: Iterable[Sequence], seed: int, report: Callable[[str], None] = lambda _: None
+        self, sequences: Rows[Sequence], seed: int, report: Callable[[str], None] = lambda _: None
     ) -> list[Pool]:
-        """Pairs of looks at boxes of textured parts of frames, a pool each; arguments as for `pools`."""
+        """Pairs of looks at boxes of textured parts of frames, a pool each; of tracks of one video the first counts."""
         found: list[Pool] = []
-        for sequence in sequences:
+        for sequence in {footage_of(s): s for s in reversed(sequences) if len(s.frames)}.values():
             rng = _generator(seed, f"objects of {sequence.name}")
             try:
                 for frame in _frames(sequence, np.sort(rng.integers(0, len(sequence.frames), self.config.objects))):
@@ -181,7 +181,7 @@ class Viewer:
 
 def recoloured(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Other light, sometimes grey or blurred by motion: (H, W, 3) -> (H, W, 3)."""
-    image = rgb.astype(np.float32)
+    image: NDArray[np.floating] = rgb.astype(np.float32)
     if rng.random() < 0.7:
         image = image * rng.uniform(0.7, 1.3) + rng.uniform(-25, 25)
     if rng.random() < 0.3:
@@ -191,7 +191,7 @@ def recoloured(rgb: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.u
     if rng.random() < 0.2:
         length = int(rng.integers(3, 8))
         image = np.asarray(cv2.blur(image, (length, 1) if rng.random() < 0.5 else (1, length)))
-    return np.clip(image, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(image, 0, 255), np.uint8)
 
 
 def textured_box(frame: Frame, rng: np.random.Generator, tries: int = 6) -> Boxes | None:
