@@ -55,7 +55,7 @@ TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|
 lock: $(DEV)
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(TIDY) requirements.lock
-	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web --extra export --extra toolkits \
+	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra cluster --extra web --extra export --extra train --extra toolkits \
 		--output-file requirements-dev.lock pyproject.toml
 	$(TIDY) requirements-dev.lock
 
