@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from models.narrow_networks import FLOWS, narrow_trunk
 from safetensors.torch import load_file
 
 from asmd import checkpoints
+from asmd.errors import OutputError
 from asmd.flow import FlowConfig
 from asmd.models.private_branches import BranchConfig
 from asmd.models.private_shared import PrivateSharedConfig
@@ -31,8 +33,9 @@ from asmd.training.config import OptimiserConfig, ScheduleConfig, TrainingConfig
 from asmd.training.distributed import Group
 from asmd.training.domains import gather
 from asmd.training.footage import FootageConfig
+from asmd.training.loading import Loaded
 from asmd.training.samples import BatchConfig
-from asmd.training.trainer import Trainer
+from asmd.training.trainer import Report, Trainer
 
 SIDE = 33
 
@@ -127,6 +130,48 @@ def killed_at_replacement(number: int, after: bool, *arguments: Any, **options: 
 
     Path.replace = counted  # type: ignore[method-assign,assignment]
     run(*arguments, **options)
+
+
+def with_a_disk_that_fills_up(step: int, *arguments: Any, **options: Any) -> None:
+    """A run that can write only small files from an iteration on; its error's text goes to the file `said`."""
+
+    def watch(report: Report) -> None:
+        if report.step == step:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+
+    try:
+        run(*arguments, watch=watch, **options)
+    except OutputError as error:
+        (Path(arguments[2]) / "said").write_text(str(error))
+        raise SystemExit(7) from error
+
+
+def in_elastic_group(output: Path, dies_at: int, *arguments: Any) -> None:
+    """A run as one of the processes that torchrun's agent starts; on the first try number 1 dies in an iteration."""
+    group = Group.join(torch.device("cpu"))
+    first_try = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+
+    def learn(one: Trainer, loaded: Loaded) -> dict[str, float]:
+        if first_try and group.rank == 1 and loaded.step == dies_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return whole(one, loaded)
+
+    whole = Trainer.learn
+    Trainer.learn = learn  # type: ignore[method-assign]
+    (output / f"try-{os.environ['TORCHELASTIC_RESTART_COUNT']}-{group.rank}").touch()
+    run(*arguments, output, resume=True, group=group)
+    group.leave()
+
+
+def elastic(output: Path, dies_at: int, *arguments: Any) -> None:
+    """What torchrun --nproc-per-node 2 --max-restarts 1 does, with processes that need not import everything anew."""
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
+        max_restarts=1, monitor_interval=0.1, start_method="forkserver",
+    )  # fmt: skip
+    elastic_launch(config, in_elastic_group)(output, dies_at, *arguments)
 
 
 def start(target: Callable[..., None], *arguments: Any, **options: Any) -> BaseProcess:
