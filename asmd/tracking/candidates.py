@@ -106,6 +106,50 @@ def aspect(box: Boxes, count: int, shift: float, scale: float, rng: np.random.Ge
     return _place(box, shift * box[2:] * draws[:, :2], 2.0 * draws[:, 2:4] + scale * draws[:, 4:])
 
 
+def close(box: Boxes, count: int, shift: float, scale: float, stretch: float, rng: np.random.Generator) -> Boxes:
+    """Boxes of normal shift, size and aspect about `box`, clipped at two standard deviations.
+
+    Args:
+        box: (4,).
+        count: N.
+        shift: shift of the centre at the clip, in mean sides (square root of area).
+        scale: exponent of 1.05 at the clip, one for both sides.
+        stretch: exponent of 1.05 at the clip, by which one side grows and the other shrinks.
+        rng: the run's generator.
+
+    Returns:
+        (N, 4).
+    """
+    draws = np.clip(0.5 * rng.standard_normal((count, 4)), -1.0, 1.0)
+    return _stretched(box, draws, shift, scale, stretch)
+
+
+def fits(box: Boxes, count: int, rng: np.random.Generator) -> Boxes:
+    """Boxes of every IoU with `box`, to learn that from: half of them near it, half up to two mean sides away.
+
+    Shifts are denser towards the middle; sizes reach 1.05^8, and aspects as far near the box.
+
+    Args:
+        box: (4,).
+        count: N.
+        rng: the run's generator.
+
+    Returns:
+        (N, 4), the near ones first.
+    """
+    parts = []
+    for n, shift, stretch in ((count - count // 2, 0.4, 4.0), (count // 2, 2.0, 2.0)):
+        draws = rng.uniform(-1.0, 1.0, (n, 4))
+        draws[:, :2] *= rng.uniform(0.0, 1.0, (n, 1))
+        parts.append(_stretched(box, draws, shift, 8.0, stretch))
+    return np.concatenate(parts)
+
+
+def _stretched(box: Boxes, draws: Boxes, shift: float, scale: float, stretch: float) -> Boxes:
+    exponents = scale * draws[:, 2:3] + stretch * draws[:, 3:] * [1.0, -1.0]
+    return _place(box, shift * np.sqrt(box[2] * box[3]) * draws[:, :2], exponents)
+
+
 _DRAWS: dict[str, Callable[[Boxes, int, float, float, np.random.Generator], Boxes]] = {
     "gaussian": gaussian,
     "uniform": uniform,

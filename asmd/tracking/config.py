@@ -14,6 +14,7 @@ from asmd.tracking.confidence import ConfidenceConfig
 from asmd.tracking.features import FeatureConfig
 from asmd.tracking.memory import MemoryConfig
 from asmd.tracking.mining import MiningConfig
+from asmd.tracking.overlap import OverlapConfig
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,7 @@ class TrackerConfig:
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
     mining: MiningConfig = field(default_factory=lambda: MiningConfig(interval=5))
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    overlap: OverlapConfig = field(default_factory=OverlapConfig)
     regression: BoxRegressionConfig = field(default_factory=BoxRegressionConfig)
     confidence: ConfidenceConfig = field(default_factory=ConfidenceConfig)
     redetection: RedetectionConfig = field(default_factory=RedetectionConfig)
@@ -124,6 +126,7 @@ class TrackerConfig:
             ),
             mining=MiningConfig(),
             memory=MemoryConfig(long_negatives="uncertain", failure_interval=0, long_frames=1000),
+            overlap=OverlapConfig(candidates=0),
             regression=BoxRegressionConfig(ridge=1000.0),
         )
 

@@ -115,3 +115,25 @@ def test_bad_settings() -> None:
         cd.SampleConfig("uniform", 1, 1, 10, min_iou=0.8, max_iou=0.5)
     with pytest.raises(ConfigError, match="at least 0"):
         cd.SampleConfig("uniform", -1, 1, 10)
+
+
+def test_close_boxes_change_shift_size_and_aspect_apart() -> None:
+    drawn = to_center(cd.close(BOX, 50_000, 0.1, 2.0, 0.5, np.random.default_rng(0)))
+    side = np.sqrt(BOX[2] * BOX[3])
+    assert np.abs(drawn[:, :2] - to_center(BOX)[:2]).max() == pytest.approx(0.1 * side)
+    logs = np.log(drawn[:, 2:] / BOX[2:]) / np.log(1.05)
+    size, stretch = logs.mean(axis=1), (logs[:, 0] - logs[:, 1]) / 2
+    assert np.abs(size).max() == pytest.approx(2) and np.abs(stretch).max() == pytest.approx(0.5)
+    assert abs(np.corrcoef(size, stretch)[0, 1]) < 0.02
+    assert size.mean() == pytest.approx(0, abs=0.02)
+
+
+def test_fits_cover_every_overlap() -> None:
+    drawn = cd.fits(BOX, 2001, np.random.default_rng(0))
+    assert drawn.shape == (2001, 4)
+    overlap = iou(drawn, BOX)
+    near, far = overlap[:1001], overlap[1001:]
+    assert near.min() > 0.15 and near.mean() > far.mean()
+    assert (np.histogram(overlap, np.linspace(0, 1, 11))[0] > 5).all()
+    smaller = drawn[:, 2:].prod(axis=1) < BOX[2:].prod()
+    assert 0.4 < smaller.mean() < 0.6

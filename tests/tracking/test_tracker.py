@@ -99,6 +99,7 @@ def test_proposals_are_asked_only_when_lost(network: SpatiotemporalResNet, scene
 def test_paper_preset_runs(network: SpatiotemporalResNet, scene: Scene) -> None:
     config = TrackerConfig.paper()
     assert config.features.extractor == "crop" and config.features.motion == "on"
+    assert config.overlap.candidates == 0 and config.mining.interval == 1
     quick = replace(
         config,
         features=replace(config.features, crop_size=64),
@@ -114,6 +115,22 @@ def test_paper_preset_runs(network: SpatiotemporalResNet, scene: Scene) -> None:
     )
     results = run(Tracker(network, quick), scene, 3)
     assert all(np.isfinite(box).all() for box, _, _ in results)
+
+
+def test_size_is_found_again(network: SpatiotemporalResNet, scene: Scene) -> None:
+    """A state that has shrunk grows back where the overlap decides, within what two looks can change it."""
+
+    def size_after(candidates: int) -> float:
+        tracker = Tracker(network, replace(SMALL, overlap=replace(SMALL.overlap, candidates=candidates)))
+        tracker.init(scene.frame(0), scene.box(0))
+        box = scene.box(1)
+        tracker._box = np.concatenate([box[:2] + 0.15 * box[2:], 0.7 * box[2:]])
+        for t in range(1, 9):
+            tracker.update(scene.frame(t))
+        return float(np.log(tracker._box[2:] / scene.box(8)[2:]).mean())
+
+    assert abs(size_after(64)) < 0.12
+    assert abs(size_after(64)) < abs(size_after(0))
 
 
 @pytest.mark.parametrize("motion", ["on", "auto", "off"])
