@@ -46,16 +46,16 @@ class RefinementTrainingConfig:
 
     model: RefinementConfig = field(default_factory=RefinementConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
-    steps: int = 1000
+    steps: int = 600
     pairs: int = 20
     boxes: int = 6
     rounds: int = 2
     rate: float = 2e-3
     warm_up: int = 50
-    weight_decay: float = 0.05
+    weight_decay: float = 0.01
     clip: float = 5.0
     invented: float = 0.35
-    dropped: float = 0.1
+    dropped: float = 0.0
     log_every: int = 50
 
     def __post_init__(self) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from moving_scene import Scene
 
 from asmd.boxes import iou, to_center
 from asmd.errors import ConfigError
@@ -10,7 +13,10 @@ from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking import candidates
 from asmd.tracking.box_regression import BoxRegressionConfig, BoxRegressor, LearnedRegressor
+from asmd.tracking.candidates import SampleConfig
+from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import FeatureConfig, View, build_extractor
+from asmd.tracking.tracker import Tracker
 
 TARGET = np.array([100.0, 80.0, 40.0, 60.0])
 
@@ -128,6 +134,26 @@ def test_the_head_needs_maps_of_a_region(network: SpatiotemporalResNet) -> None:
     learned = LearnedRegressor(a_head(0, 0, 0, 0), BoxRegressionConfig())
     assert not learned.suits(a_view(network, FeatureConfig(extractor="crop")))
     assert not learned.suits(a_view(network, FeatureConfig(region_size=129, stages=(3,))))
+
+
+def test_the_tracker_uses_the_head_where_it_may(network: SpatiotemporalResNet, scene: Scene) -> None:
+    preset = TrackerConfig.realtime()
+    few = SampleConfig("uniform", 1, 10, 100, max_iou=0.5)
+    sampling = replace(preset.sampling, initial_near=few, initial_whole=50, augmentations=())
+    small = replace(preset, features=replace(preset.features, region_size=129), sampling=sampling)
+
+    def second_box(config: BoxRegressionConfig, head: BoxRefinement | None) -> np.ndarray:
+        tracker = Tracker(network, replace(small, regression=config), refinement=head)
+        tracker.init(scene.frame(0), scene.box(0))
+        return tracker.update(scene.frame(1)).box
+
+    alone, ridge = BoxRegressionConfig(learnt=1.0, iterations=1), BoxRegressionConfig(kind="ridge")
+    still, wider = a_head(0, 0, 0, 0), a_head(0, 0, np.log(1.25), 0)
+    plain = second_box(alone, still)
+    np.testing.assert_allclose(second_box(alone, wider)[2:], plain[2:] * [1.25, 1.0], rtol=1e-4)
+    without = second_box(ridge, None)
+    assert (second_box(ridge, wider) == without).all() and (without != plain).any()
+    assert (second_box(alone, None) == without).all()
 
 
 @pytest.mark.parametrize("wrong", [{"kind": "none"}, {"iterations": 0}, {"learnt": 0.0}, {"damping": 1.5}])
