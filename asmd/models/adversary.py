@@ -18,13 +18,13 @@ HIDDEN = 512
 class _Reversal(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, strength: Tensor) -> Tensor:
-        ctx.save_for_backward(strength)
+        # Not by save_for_backward: the strength may be decided after the way forward, see `against`.
+        ctx.strength = strength
         return x.view_as(x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        (strength,) = ctx.saved_tensors
-        return -strength.to(gradients[0]) * gradients[0], None
+        return -ctx.strength.to(gradients[0]) * gradients[0], None
 
 
 def reverse_gradient(x: Tensor, strength: float | Tensor = 1.0) -> Tensor:
@@ -96,11 +96,12 @@ class DomainDiscriminator(nn.Module):
             (N, K) logits.
         """
         factors = torch.full((len(features),), strength, device=features.device)
+        logits: Tensor = self(reverse_gradient(features, factors))
         if cap:
-            with torch.no_grad():
-                losses = nn.functional.cross_entropy(self(features), domains, reduction="none")
-                factors *= losses < chance_loss(self.domains)
-        return self(reverse_gradient(features, factors))  # type: ignore[no-any-return]
+            # The way back reads the factors, so that one way forward serves both.
+            losses = nn.functional.cross_entropy(logits.detach(), domains, reduction="none")
+            factors *= losses < chance_loss(self.domains)
+        return logits
 
 
 class DomainAccuracy(NamedTuple):
