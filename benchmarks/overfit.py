@@ -96,16 +96,25 @@ class Curves:
 
 
 def settings(options: Options, variant: VariantName, footage: str) -> TrainingConfig:
-    """The recipe without augmentation, with full reversal from the start and no rates that fall."""
+    """The recipe with fewer samples, all learnt from, without augmentation, at full reversal and at high rates."""
     config = local()
     still = AugmentationConfig(flip=0, grey=0, blur=0, brightness=0, still=0, shift=0, scale=0)
     return replace(
         config,
         model=replace(config.model, variant=variant),
-        batch=replace(config.batch, domains=len(options.sequences), augmentation=still),
+        batch=replace(
+            config.batch,
+            domains=len(options.sequences),
+            positives=replace(config.batch.positives, count=16),
+            negatives=replace(config.batch.negatives, count=48),
+            hardest=0,
+            augmentation=still,
+        ),
         footage=replace(config.footage, folder=footage),
         schedule=replace(config.schedule, steps=options.steps),
-        optimiser=replace(config.optimiser, warm_up=10, decay="constant"),
+        optimiser=replace(
+            config.optimiser, trunk_rate=5e-4, head_rate=5e-3, warm_up=10, heads_first=0, practice=0, decay="constant"
+        ),
         validation=replace(config.validation, every=0),
         reversal="full",
         without_motion=0.0,

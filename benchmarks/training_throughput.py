@@ -5,9 +5,9 @@
 Both streams, in the precision of the recipe. A region batch is the recipe's, 8 frames of 32 positives and the 96
 hardest of 200 negatives; a crop batch is one frame of 32 and 96 crops, since eight of them would be 1,024 crops, which
 go through the network frame by frame anyway. Rounds of both ways take turns, so that a machine whose speed drifts is
-fair to both; each round is a training of its own by `Trainer.run`, from decoding to the step, whose first iterations
-are not counted. The footage that the rounds need is decoded in a first round that is not counted at all. For machines
-with other work to do the fastest iteration and the processor time of the training process are shown as well.
+fair to both; each round is a training of its own by `Trainer.run`, from decoding to the step, whose first block of
+iterations is not counted. The footage that the rounds need is decoded in a first round that is not counted at all. For
+machines with other work to do the fastest block and the processor time of the training process are shown as well.
 """
 
 from __future__ import annotations
@@ -47,13 +47,11 @@ class Options:
     """To compute with, one after the other."""
     rounds: int = 3
     """Of each way."""
-    iterations: int = 12
-    """Counted, of a round of region sampling."""
-    crop_iterations: int = 2
-    """Counted, of a round of crop sampling."""
-    warm_up: int = 4
-    """Iterations at the start of a round that are not counted."""
-    crop_warm_up: int = 1
+    blocks: int = 2
+    """Counted in a round of either way, after one that is not."""
+    block: int = 10
+    """Iterations of region sampling that are timed together, as many as the recipe sums up in one line."""
+    crop_block: int = 1
     """The same of crop sampling."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Write the figures there as well."""
@@ -66,7 +64,7 @@ class Figures:
     way: Way
     threads: int
     samples: float
-    iterations: int
+    blocks: int
     fastest: float
     median: float
     p10: float
@@ -96,12 +94,12 @@ def settings(way: Way, options: Options, footage: str) -> TrainingConfig:
         validation=replace(config.validation, every=0),
         without_motion=0.0,
         save_every=10**6,
-        log_every=1,
+        log_every=options.crop_block if way == "crop" else options.block,
     )
 
 
-def iterations(config: TrainingConfig, data: TrainingData, count: int, skip: int) -> list[dict[str, float]]:
-    """What `count` iterations tell of themselves, after so many that are not counted."""
+def blocks(config: TrainingConfig, data: TrainingData, count: int) -> list[dict[str, float]]:
+    """What so many blocks of iterations tell of themselves, after one that is not counted."""
     found: list[dict[str, float]] = []
     before = 0.0
 
@@ -109,12 +107,12 @@ def iterations(config: TrainingConfig, data: TrainingData, count: int, skip: int
         nonlocal before
         if report.kind == "train":
             now = time.process_time()
-            found.append({**report.values, "processor": now - before})
+            found.append({**report.values, "processor": (now - before) / config.log_every})
             before = now
 
     with tempfile.TemporaryDirectory() as folder:
-        Trainer(config, data, Path(folder), 0).run(max_steps=count + skip, watch=take)
-    return found[skip:]
+        Trainer(config, data, Path(folder), 0).run(max_steps=(count + 1) * config.log_every, watch=take)
+    return found[1:]
 
 
 def summary(way: Way, threads: int, found: list[dict[str, float]]) -> Figures:
@@ -143,27 +141,23 @@ def main(options: Options) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         footage = options.footage or scratch
         data = replace(gather(local().videos, options.data), held_out=())
-        counts = {
-            "region": (options.iterations, options.warm_up),
-            "crop": (options.crop_iterations, options.crop_warm_up),
-        }
         for threads in options.threads:
             limit_threads(threads)
             found: dict[Way, list[dict[str, float]]] = {way: [] for way in ways}
             if threads == options.threads[0]:
                 for way in ways:
-                    iterations(settings(way, options, footage), data, sum(counts[way]), 0)
+                    blocks(settings(way, options, footage), data, options.blocks)
             for _ in range(options.rounds):
                 for way in ways:
                     load.append(os.getloadavg()[0])
-                    found[way] += iterations(settings(way, options, footage), data, *counts[way])
+                    found[way] += blocks(settings(way, options, footage), data, options.blocks)
             for way in ways:
                 figures = summary(way, threads, found[way])
                 results.append(figures)
                 print(
                     f"{threads} thread{'s' * (threads > 1)}, {way:6}: {figures.samples:.0f} samples in "
                     f"{figures.median:.2f} s (80 % within {figures.p10:.2f} to {figures.p90:.2f}, fastest "
-                    f"{figures.fastest:.2f}, processor {figures.processor:.2f}; {figures.iterations} iterations), "
+                    f"{figures.fastest:.2f}, processor {figures.processor:.2f}; {figures.blocks} blocks), "
                     f"{figures.rate:.0f} samples/s, {figures.waiting:.1%} waiting",
                     flush=True,
                 )
