@@ -87,7 +87,7 @@ def moved(own: Tensor, moves: Tensor) -> Tensor:
 
 
 class BoxRefinement(nn.Module):
-    """See the module's docstring; about 0.6 M parameters.
+    """See the module's docstring; 0.36 M parameters, 0.7 MB in fp16.
 
     Args:
         config: its form.
