@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from tyro.conf import Positional, arg
 
-from asmd.training.config import RECIPES, TrainingConfig
-
 if TYPE_CHECKING:
+    from asmd.training.config import RECIPES, TrainingConfig
     from asmd.training.trainer import Report
 
 
@@ -48,7 +47,9 @@ class Options:
 
 def preset_options(arguments: list[str]) -> Any:
     """Options to start from: those of the recipe, which is the first argument, as any other may be a flag's value."""
+    global RECIPES, TrainingConfig  # tyro looks names of annotations up here; not before, as they bring torch with them
     from asmd.errors import ConfigError
+    from asmd.training.config import RECIPES, TrainingConfig
 
     name = arguments[0] if arguments else ""
     if name not in RECIPES:

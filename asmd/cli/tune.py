@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +11,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from asmd.cli import train
-from asmd.training.config import RECIPES, TrainingConfig
-from asmd.training.tuning import TuneConfig
 
 if TYPE_CHECKING:
+    from asmd.training.config import RECIPES, TrainingConfig
     from asmd.training.cross_validation import FoldScore
-    from asmd.training.tuning import Plan
+    from asmd.training.tuning import Plan, TuneConfig
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Options:
     output: Annotated[Path, arg(metavar="DIR")]
     """The search's folder."""
     settings: Annotated[TrainingConfig, arg(name="")]
-    search: Annotated[TuneConfig, arg(name="")] = field(default_factory=TuneConfig)
+    search: Annotated[TuneConfig, arg(name="")]
     dry_run: bool = False
     """Say what would be done and how long it may take, and end."""
     seed: int = 0
@@ -48,25 +47,28 @@ class Options:
 
 def preset_options(arguments: list[str]) -> Any:
     """Options to start from: those of the recipe that is named in the arguments."""
+    global RECIPES, TrainingConfig, TuneConfig  # as in `asmd.cli.train`
+    from asmd.training.config import RECIPES, TrainingConfig
+    from asmd.training.tuning import TuneConfig
+
     settings = train.preset_options(arguments).settings
-    return Options(recipe=tyro.MISSING, data=tyro.MISSING, output=tyro.MISSING, settings=settings)
+    return Options(tyro.MISSING, tyro.MISSING, tyro.MISSING, settings, TuneConfig())
 
 
 def run(options: Options) -> int:
     """Do it; the answer is the exit status."""
-    import torch
-
     from asmd.evaluation._workers import available_cores, limit_threads
     from asmd.files import replacing
+    from asmd.training.distributed import own_device
     from asmd.training.domains import gather
     from asmd.training.tuning import Tuner, table
 
     limit_threads(options.threads or available_cores())
-    name = ("cuda" if torch.cuda.is_available() else "cpu") if options.device == "auto" else options.device
+    device = own_device(options.device)
     data = gather(options.settings.videos, options.data)
     for line in data.skipped:
         print(f"skipped {line}", file=sys.stderr)
-    tuner = Tuner(options.settings, options.search, data, options.output, options.seed, name)
+    tuner = Tuner(options.settings, options.search, data, options.output, options.seed, device)
     if options.dry_run:
         print(_describe(tuner.plan(), tuner.axes, options.search))
         return 0

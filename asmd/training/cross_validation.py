@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable
@@ -12,13 +13,15 @@ from pathlib import Path
 
 import torch
 
-from asmd.errors import ConfigError
+from asmd.errors import ConfigError, DatasetError
 from asmd.files import replacing
 from asmd.sequence import Sequence
 from asmd.training.config import TrainingConfig
 from asmd.training.domains import TrainingData, footage_of, subset
 from asmd.training.trainer import Report, Trainer
 from asmd.training.validation import validate
+
+log = logging.getLogger(__name__)
 
 SCORE = "score.json"
 """What a finished fold leaves in its folder."""
@@ -101,11 +104,18 @@ def train_and_track(
         seed: of the training.
         device: where the arithmetic runs.
         watch: is told how the training goes.
+
+    Raises:
+        DatasetError: if no sequence could be tracked.
     """
     started = time.perf_counter()
     trainer = Trainer(config, replace(data, held_out=()), folder, seed, device)
     trainer.run(resume=True, watch=watch)
     result = validate(trainer.network.shared, data.held_out, config.validation)
+    for line in result.skipped:
+        log.warning("skipped %s", line)
+    if not result.sequences:
+        raise DatasetError(f"no sequence of the fold could be tracked: {result.skipped[-1]}")
     score = FoldScore(result.auc, result.precision, result.sequences, time.perf_counter() - started)
     with replacing(folder / SCORE) as temporary:
         temporary.write_text(json.dumps(asdict(score), indent=1) + "\n", encoding="utf-8")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from small_benchmark import Frames
 
-from asmd.errors import ConfigError
+from asmd.errors import ConfigError, DatasetError
 from asmd.models.private_shared import VARIANTS, PrivateSharedConfig, VariantName
 from asmd.sequence import Sequence
 from asmd.training import cross_validation, tuning
@@ -45,6 +45,7 @@ class Trainings:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.done: list[tuple[float, float]] = []
         self.break_at: int | None = None
+        self.untracked: tuple[str, ...] = ()
         monkeypatch.setattr(cross_validation, "Trainer", self._trainer)
         monkeypatch.setattr(cross_validation, "validate", self._validate)
 
@@ -68,8 +69,10 @@ class Trainings:
     shared = None
 
     def _validate(self, network: object, sequences: tuple[Sequence, ...], config: object) -> ValidationResult:
+        if self.untracked:
+            return ValidationResult(skipped=self.untracked)
         auc = 0.5 - abs(self._losses.adversarial - 0.1) - self._losses.difference + 0.001 * len(sequences[0].name)
-        return ValidationResult(auc, auc, {s.name: auc for s in sequences})
+        return ValidationResult({s.name: auc for s in sequences}, {s.name: auc for s in sequences})
 
 
 @pytest.fixture
@@ -207,6 +210,14 @@ def test_other_settings_or_data_are_refused(tmp_path: Path, trainings: Trainings
     with pytest.raises(ConfigError, match="domains of each fold"):
         Tuner(TrainingConfig(), SMALL, data_of([*DATA.domains, sequence("more")]), tmp_path).run()
     Tuner(TrainingConfig(workers=3), SMALL, DATA, tmp_path).run()
+
+
+def test_a_fold_that_cannot_be_tracked_ends_the_search(tmp_path: Path, trainings: Trainings) -> None:
+    trainings.untracked = ("s0: it is damaged",)
+    with pytest.raises(DatasetError, match="no sequence of the fold could be tracked: s0: it is damaged"):
+        Tuner(TrainingConfig(), SMALL, DATA, tmp_path).run()
+    trainings.untracked = ()
+    assert len(Tuner(TrainingConfig(), SMALL, DATA, tmp_path).run()) == 4
 
 
 def test_one_process_at_a_time(tmp_path: Path, trainings: Trainings) -> None:
