@@ -53,6 +53,7 @@ COMMANDS: dict[str, str] = {
     "train": "Train the shared features on videos, by a recipe.",
     "refine": "Train the head that tightens boxes, for given weights.",
     "tune": "Choose the weights of the losses by cross-validation over training videos.",
+    "export": "Write the feature network and the classifier for ONNX or OpenVINO, checked against torch.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }
 """Every subcommand, in the order of `asmd --help`, with its line there. `NAME` is the module `asmd.cli.NAME`."""

@@ -273,7 +273,7 @@ class Page:
         document = self.session.document
         new = document is not None and identity not in document.subjects
         if self._try(lambda: self.session.draw(identity, frame, (x, y, w, h))) and new and self._at_once.value:
-            self._try(lambda: self.session.track(1))
+            self._try(lambda: self.session.track(1, frame))
 
     def _act(self, what: str) -> None:
         session = self.session

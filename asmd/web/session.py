@@ -287,8 +287,8 @@ class Session:
 
     # -- tracking
 
-    def track(self, step: int = 1) -> None:
-        """Tracks every target that has a box on the frame shown, from there on.
+    def track(self, step: int = 1, start: int | None = None) -> None:
+        """Tracks every target that has a box on a frame (None is the one shown), from there on.
 
         Raises:
             ConfigError: if none has one.
@@ -296,13 +296,14 @@ class Session:
         document = self._document()
         if self.running or self._tracker is None:
             return
-        boxes = {s.identity: s.box(self.frame) for s in document.subjects.values() if s.has_box(self.frame)}
+        start = self.frame if start is None else start
+        boxes = {s.identity: s.box(start) for s in document.subjects.values() if s.has_box(start)}
         if not boxes:
             raise ConfigError("draw a box on this frame first")
         document.remember()
         self._runs += 1
         drawn = {identity: document.drawn_boxes(identity) for identity in boxes}
-        self._run = Run(self._runs, self.frame, step, boxes, drawn, live=self.camera and step > 0)
+        self._run = Run(self._runs, start, step, boxes, drawn, live=self.camera and step > 0)
         self._tracker.send(self._run)
         self.changed("running")
 

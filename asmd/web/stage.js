@@ -96,7 +96,10 @@ export default {
     overlay(head) {
       const moved = head.frame !== this.frame;
       this.frame = head.frame; this.fps = head.fps; this.running = head.running; this.boxes = head.boxes;
-      if (moved && this.edit && this.edit.frame !== head.frame) this.edit = null;
+      if (moved && this.edit && this.edit.frame !== head.frame) {
+        if (this.stream) this.edit.frame = head.frame; // the camera's last frame, which was on its way
+        else this.edit = null;
+      }
       if (moved) this.drawTimeline();
     },
     // -- names
@@ -368,7 +371,8 @@ export default {
       const wait = Math.max(0, 33 - (performance.now() - this.lastCamera));
       setTimeout(() => {
         const video = this.$refs.camera;
-        if (!this.stream || !video || !video.videoWidth) { if (this.stream) this.nextCamera(); return; }
+        if (!this.stream) return;
+        if (!video || !video.videoWidth || this.edit) { setTimeout(() => this.nextCamera(), 50); return; } // it holds still while one draws
         this.lastCamera = performance.now();
         const canvas = this.grab ??= document.createElement("canvas");
         canvas.width = video.videoWidth; canvas.height = video.videoHeight;

@@ -81,7 +81,10 @@ class Person:
 
     def at_once(self, wanted: bool) -> None:
         """Whether drawing a box starts the tracker."""
-        self.page.get_by_role("checkbox", name="Track as soon as").set_checked(wanted, force=True)
+        box = self.page.get_by_role("checkbox", name="Track as soon as")
+        if (box.get_attribute("aria-checked") == "true") != wanted:
+            box.click()
+        self.page.locator(f"[role=checkbox][aria-checked={str(wanted).lower()}]").wait_for()
 
     def idle(self) -> None:
         """Waits until the tracker rests."""
