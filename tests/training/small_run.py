@@ -167,24 +167,34 @@ def elastic(output: Path, dies_at: int, *arguments: Any) -> None:
     """What torchrun --nproc-per-node 2 --max-restarts 1 does, with processes that need not import everything anew."""
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    _context()  # of which the agent takes its processes, too
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=2, run_id="test", rdzv_backend="c10d", rdzv_endpoint="localhost:0",
         max_restarts=1, monitor_interval=0.1, start_method="forkserver",
     )  # fmt: skip
-    elastic_launch(config, in_elastic_group)(output, dies_at, *arguments)
+    try:
+        elastic_launch(config, in_elastic_group)(output, dies_at, *arguments)
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def start(target: Callable[..., None], *arguments: Any, **options: Any) -> BaseProcess:
     """The function in a process of its own, which begins at once: what it imports has been imported before."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["asmd.training.trainer", "training.small_run", "torch._dynamo"])
-    process = context.Process(target=target, args=arguments, kwargs=options)
+    process = _context().Process(target=target, args=arguments, kwargs=options)
     process.start()
     return process
 
 
+def _context() -> Any:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["asmd.training.trainer", "training.small_run", "torch._dynamo"])
+    return context
+
+
 def finish(process: BaseProcess) -> int | None:
-    process.join(120)
+    process.join(600)
     return process.exitcode
 
 
