@@ -9,23 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from footage import encode
+from person import FLAGS, PATIENCE, Clip, Server
 
 from asmd.samples import drawn_clip
-
-PATIENCE = 120_000
-"""Milliseconds; a busy machine is no failure."""
-
-FLAGS = (  # noqa: SIM905
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
-).split()
 
 
 def missing(what: str) -> None:
@@ -35,29 +26,10 @@ def missing(what: str) -> None:
     pytest.skip(what)
 
 
-@dataclass(frozen=True)
-class Clip:
-    """A video of a drawn square, and where it is."""
-
-    path: Path
-    boxes: np.ndarray
-    width: int
-    height: int
-
-
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Clip:
     frames, boxes = drawn_clip(24, (120, 160))
     return Clip(encode(tmp_path_factory.mktemp("clip") / "clip.mp4", frames), boxes, 160, 120)
-
-
-@dataclass(frozen=True)
-class Server:
-    """A running `asmd app`."""
-
-    address: str
-    process: subprocess.Popen[bytes]
-    folder: Path
 
 
 @pytest.fixture(scope="session")

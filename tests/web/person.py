@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 PATIENCE = 120_000
 """Milliseconds; a busy machine is no failure."""
+
+FLAGS = (  # noqa: SIM905
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync --use-fake-device-for-media-stream --use-fake-ui-for-media-stream"
+).split()
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video of a drawn square, and where it is."""
+
+    path: Path
+    boxes: np.ndarray
+    width: int
+    height: int
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running `asmd app`."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    folder: Path
 
 
 class Person:

@@ -11,8 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Clip, Server  # the one beside this file
-from person import Person
+from person import Clip, Person, Server
 
 from asmd.boxes import iou
 
