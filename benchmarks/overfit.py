@@ -60,7 +60,7 @@ class Options:
     """What is learnt."""
     variants: tuple[VariantName, ...] = tuple(VARIANTS)
     """In turn."""
-    steps: int = 150
+    steps: int = 200
     """Iterations of each."""
     measured: int = 25
     """Iterations between two looks at the features."""
@@ -96,7 +96,7 @@ class Curves:
 
 
 def settings(options: Options, variant: VariantName, footage: str) -> TrainingConfig:
-    """The recipe with fewer samples, all learnt from, without augmentation, at full reversal and at high rates."""
+    """The recipe with fewer samples, all learnt from, without augmentation, at full reversal from the start."""
     config = local()
     still = AugmentationConfig(flip=0, grey=0, blur=0, brightness=0, still=0, shift=0, scale=0)
     return replace(
@@ -113,7 +113,7 @@ def settings(options: Options, variant: VariantName, footage: str) -> TrainingCo
         footage=replace(config.footage, folder=footage),
         schedule=replace(config.schedule, steps=options.steps),
         optimiser=replace(
-            config.optimiser, trunk_rate=5e-4, head_rate=5e-3, warm_up=10, heads_first=0, practice=0, decay="constant"
+            config.optimiser, trunk_rate=2e-4, head_rate=2e-3, warm_up=10, heads_first=0, practice=0, decay="cosine"
         ),
         validation=replace(config.validation, every=0),
         reversal="full",

@@ -88,15 +88,15 @@ class Blank:
 
 
 def settings(resident: int) -> TrainingConfig:
-    """The recipe with "small" branches, on labelled samples."""
+    """The recipe with "small" branches, on labelled samples; heads practise one step, which needs what four need."""
     config = local()
     return replace(
         config,
         model=replace(config.model, variant="APS"),
         branches=BranchConfig("small"),
         bank=replace(config.bank, resident=resident),
+        optimiser=replace(config.optimiser, practice=1, heads_first=0),
         without_motion=0.0,
-        log_every=1,
     )
 
 
