@@ -3,14 +3,16 @@
 Run: python examples/embed.py
 """
 
+import sys
+
 import asmd
 from asmd.samples import drawn_clip
 
 
-def main() -> None:
+def main(weights: str | None = None) -> None:
     """Track a drawn square, and say how well."""
     frames, truth = drawn_clip(count=20)  # RGB uint8 (height, width, 3); boxes are x, y, w, h in pixels, from 0
-    tracker = asmd.Tracker.from_pretrained(preset="realtime", seed=0)
+    tracker = asmd.Tracker.from_pretrained(weights, preset="realtime", seed=0)
     print(f"runs on {tracker.weights_name}")
     tracker.init(frames[0], truth[0])
     for frame, box in zip(frames[1:], truth[1:], strict=True):
@@ -20,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

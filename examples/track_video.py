@@ -12,10 +12,10 @@ PATIENCE = 25
 """Frames."""
 
 
-def main(path: str, box: str) -> None:
+def main(path: str, box: str, weights: str | None = None) -> None:
     """Print where the object is, frame by frame; nothing is kept, so the video may be of any length."""
     lost = 0
-    for result in asmd.track(path, parse_box(box), preset="realtime"):
+    for result in asmd.track(path, parse_box(box), preset="realtime", weights=weights):
         lost = lost + 1 if result.status is asmd.Status.LOST else 0
         if lost == PATIENCE:
             print(f"gone since frame {result.index - PATIENCE + 1}")
