@@ -13,7 +13,8 @@ from asmd.errors import AsmdError
 from asmd.web.document import Document, Subject
 from asmd.web.exporting import PICTURES
 from asmd.web.gate import OWNER_KEY
-from asmd.web.session import Session, Sessions
+from asmd.web.session import Session
+from asmd.web.sessions import Sessions
 from asmd.web.stage import Stage
 
 STYLE = Path(__file__).with_name("style.css")

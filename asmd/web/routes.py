@@ -13,7 +13,8 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from asmd.errors import AsmdError
 from asmd.web.gate import OWNER_KEY
-from asmd.web.session import Session, Sessions
+from asmd.web.session import Session
+from asmd.web.sessions import Sessions
 from asmd.web.uploads import TooLargeError
 
 log = logging.getLogger(__name__)

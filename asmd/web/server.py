@@ -47,7 +47,7 @@ def serve(settings: Settings, browser: bool = False) -> None:
     from asmd.web.gate import Gate, is_loopback
     from asmd.web.page import build
     from asmd.web.routes import router
-    from asmd.web.session import Sessions
+    from asmd.web.sessions import Sessions
     from asmd.web.worker import context, warm_up
 
     _check_address(settings.host, settings.port)
