@@ -143,7 +143,7 @@ class PrivateBank:
         return {domain: self._entries[domain].branch for domain in wanted}
 
     def practise(self, domain: int, features: Tensor, labels: Tensor, steps: int, rate: float) -> None:
-        """Trains the head of a resident domain alone, on features as they are.
+        """Trains the head of a resident domain alone, on features as they are; under autocast, if that is on.
 
         Args:
             domain: one that `acquire` gave last.
@@ -155,8 +155,12 @@ class PrivateBank:
         entry = self._entries[domain]
         for group in entry.optimiser.param_groups:
             group["lr"] = rate if group["head"] else 0.0
+        kind = self._device.type
         for _ in range(steps):
-            tracking_loss(entry.branch.head(features), labels).backward()  # type: ignore[no-untyped-call]
+            # Autocast would keep its copy of the weights from step to step.
+            with torch.autocast(kind, enabled=torch.is_autocast_enabled(kind), cache_enabled=False):
+                logits = entry.branch.head(features)
+            tracking_loss(logits.float(), labels).backward()  # type: ignore[no-untyped-call]
             entry.optimiser.step()
             entry.optimiser.zero_grad(set_to_none=True)
         entry.dirty = True
@@ -263,7 +267,9 @@ class PrivateBank:
             for is_head in (False, True)
             for is_weight in (False, True)
         ]
-        return torch.optim.SGD([g for g in groups if g["params"]], lr=0.0, momentum=self.config.momentum)
+        # All in one pass over a parameter, where there is code for it.
+        fused = self._device.type in ("cpu", "cuda")
+        return torch.optim.SGD([g for g in groups if g["params"]], 0.0, momentum=self.config.momentum, fused=fused)
 
     def _write(self, domain: int, entry: _Entry) -> None:
         folder = self._required_folder()
@@ -295,7 +301,9 @@ class PrivateBank:
         entry.branch.load_state_dict(branch)
         parameters = dict(entry.branch.named_parameters())
         for name, buffer in momentum.items():
-            entry.optimiser.state[parameters[name]][_MOMENTUM] = buffer.to(self._device, copy=True)
+            # In the parameter's own order of elements, which one pass over both relies on.
+            own = torch.empty_like(parameters[name], memory_format=torch.preserve_format, requires_grad=False)
+            entry.optimiser.state[parameters[name]][_MOMENTUM] = own.copy_(buffer)
 
 
 def _has_gradient(entry: _Entry) -> bool:

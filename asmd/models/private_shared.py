@@ -346,8 +346,8 @@ class PrivateSharedNetwork(nn.Module):
         """
         domains = views.sample_domains
         with torch.no_grad():
-            shared, private = self._pool(looked.shared, views).float(), self._private(looked, views)
-        parts = _joined(shared, [p.float() for p in private], domains)
+            shared, private = self._pool(looked.shared, views), self._private(looked, views)
+        parts = _joined(shared, private, domains)
         for (domain, features), own in zip(parts, by_domain(labels, domains), strict=True):
             self.bank.practise(domain, features, own, steps, rate)
 

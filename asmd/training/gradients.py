@@ -95,7 +95,8 @@ class Gradients:
                 views, labels = views.chosen(rows), labels[rows]
         if config.optimiser.practice:
             rate = config.optimiser.head_rate * config.optimiser.factor(step, config.schedule.steps)
-            self._network.practise(looked, views, labels, config.optimiser.practice, rate)
+            with self._autocast():
+                self._network.practise(looked, views, labels, config.optimiser.practice, rate)
         with self._autocast():
             described = _single(self._network.describe(looked, views, reversal))
         terms = self._network.terms(described, labels)

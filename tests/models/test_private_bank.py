@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from itertools import pairwise
 from pathlib import Path
 
@@ -56,8 +57,10 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.parametrize("form", ["adapter", "small"])
-def test_paging_is_exact(trunk: NarrowSTResNet, tmp_path: Path, form: str) -> None:
+@pytest.mark.parametrize("form", ["adapter", "small", "full"])
+def test_paging_is_exact(tmp_path: Path, form: str) -> None:
+    # As trainings have it; a page knows nothing of the order in which a tensor's elements lie in memory.
+    trunk = narrow_trunk().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     together, paged = bank(trunk, 0, None, form), bank(trunk, 2, tmp_path, form)
     start = everything(together)
     for seed, domains in enumerate(BATCHES):
@@ -70,6 +73,37 @@ def test_paging_is_exact(trunk: NarrowSTResNet, tmp_path: Path, form: str) -> No
     assert same(everything(paged), trained)
     heads = [f"{domain}.head.layers.0.weight" for domain in range(DOMAINS)]
     assert not any(torch.equal(start[name], trained[name]) for name in heads)
+
+
+def test_practice_is_gradient_descent_on_the_head_alone_in_either_precision(trunk: NarrowSTResNet) -> None:
+    features, labels = torch.randn(6, 128, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 2
+    found = {}
+    for precise in (True, False):
+        own = bank(trunk, 0, None)
+        branch = own.acquire([1])[1]
+        before = {name: tensor.clone() for name, tensor in branch.state_dict().items()}
+        reference = copy.deepcopy(branch.head)
+        with torch.autocast("cpu", torch.bfloat16, enabled=not precise):
+            own.practise(1, features, labels, 3, 0.05)
+        changed = {name for name, tensor in branch.state_dict().items() if not torch.equal(tensor, before[name])}
+        assert changed == {name for name in before if name.startswith("head.")}
+        found[precise] = branch.head
+    start = copy.deepcopy(reference)
+    weights = [p for p in reference.parameters() if p.ndim > 1]
+    vectors = [p for p in reference.parameters() if p.ndim == 1]
+    groups = [{"params": weights, "weight_decay": BankConfig().weight_decay}, {"params": vectors}]
+    sgd = torch.optim.SGD(groups, 0.05, momentum=BankConfig().momentum)
+    for _ in range(3):
+        sgd.zero_grad()
+        torch.nn.functional.cross_entropy(reference(features), labels).backward()
+        sgd.step()
+    for one, two, expected, before_ in zip(
+        *(head.parameters() for head in (found[True], found[False], reference, start)), strict=True
+    ):
+        torch.testing.assert_close(one, expected)
+        moved, wanted = ((x - before_).flatten() for x in (two, expected))
+        assert torch.nn.functional.cosine_similarity(moved, wanted, 0) > 0.95
+        assert 0.8 < moved.norm() / wanted.norm() < 1.25
 
 
 def test_first_use_may_come_in_any_order(trunk: NarrowSTResNet) -> None:
