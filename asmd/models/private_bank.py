@@ -267,9 +267,9 @@ class PrivateBank:
             for is_head in (False, True)
             for is_weight in (False, True)
         ]
-        # All in one pass over a parameter, where there is code for it.
-        fused = self._device.type in ("cpu", "cuda")
-        return torch.optim.SGD([g for g in groups if g["params"]], 0.0, momentum=self.config.momentum, fused=fused)
+        # Not fused: that form needs the momentum of all parameters of a group or of none, and those of the motion stream
+        # have no gradient in iterations without motion.
+        return torch.optim.SGD([g for g in groups if g["params"]], 0.0, momentum=self.config.momentum)
 
     def _write(self, domain: int, entry: _Entry) -> None:
         folder = self._required_folder()
