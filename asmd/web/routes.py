@@ -73,6 +73,7 @@ def router(sessions: Sessions) -> APIRouter:
             pass
         finally:
             sending.cancel()
+            session.pause()  # nobody watches any more; the session itself ends with the page
 
     return routes
 
