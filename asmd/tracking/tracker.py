@@ -228,6 +228,7 @@ class Tracker:
         self._confidence = Confidence(self.config.confidence)
         self._index = 0
         self._failed = 0
+        self._last_seen = self._box
         if self._flow is not None:
             self._flow.reset()
             self._flow.push(frame)
@@ -270,6 +271,8 @@ class Tracker:
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
         if success:
             self._remember(view)
+        if status is Status.FOUND:
+            self._last_seen = self._box
         self._learn(success)
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
@@ -300,6 +303,7 @@ class Tracker:
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._failed = 0
+        self._last_seen = self._box
         if self._flow is not None:
             # The frames before need not be this one's neighbours.
             self._flow.reset()
@@ -363,7 +367,25 @@ class Tracker:
         return np.asarray(self._regressor.predict(layouts, boxes).mean(axis=0))
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
-        """Looks for the lost target in the whole frame; None unless something convincing is there."""
+        """Looks for the lost target where it was seen last, then in the whole frame.
+
+        Returns:
+            None unless something convincing is there.
+        """
+        config = self.config.redetection
+        sure = max(margin, float(np.log(config.threshold / (1 - config.threshold))))
+        found = self._look_again(frame, self._last_seen) if config.enabled else None
+        if found is None or found[2] <= sure:
+            found = self._look_everywhere(frame)
+        return found if found is not None and found[2] > sure else None
+
+    def _look_again(self, frame: Frame, box: Boxes) -> tuple[View, Boxes, float, Boxes]:
+        """A look near a box, as on any other frame."""
+        near = self._extractor.look(frame, self._flow, box)
+        return near, *self._search(near, [(box, self.config.search.candidates)])
+
+    def _look_everywhere(self, frame: Frame) -> tuple[View, Boxes, float, Boxes] | None:
+        """A look at the whole frame, then a closer one at the best place; None where there is nothing to look at."""
         assert self._size is not None
         config = self.config.redetection
         if not config.enabled and self._proposals is None:
@@ -377,12 +399,7 @@ class Tracker:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
         scored = self._score(view, boxes)
-        coarse = scored.boxes[_ranked(scored.margins)[0]]
-        # A second, closer look, as on any other frame.
-        near = self._extractor.look(frame, self._flow, coarse)
-        raw, found, reported = self._search(near, [(coarse, self.config.search.candidates)])
-        sure = np.log(config.threshold / (1 - config.threshold))
-        return (near, raw, found, reported) if found > max(margin, sure) else None
+        return self._look_again(frame, scored.boxes[_ranked(scored.margins)[0]])
 
     def _learn_first_frame(self, frame: Frame) -> None:
         assert self._size is not None

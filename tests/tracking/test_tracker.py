@@ -64,6 +64,21 @@ def test_it_finds_a_lost_object_again_elsewhere(network: SpatiotemporalResNet, s
     assert iou(results[-1].box, scene.box(28)) > 0.5
 
 
+def test_a_lost_object_is_looked_for_where_it_was_last(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where the look at the whole frame finds nothing, as with a small object in a large frame."""
+    monkeypatch.setattr(Tracker, "_look_everywhere", lambda *_: None)
+    tracker = Tracker(network, SMALL)
+    tracker.init(scene.frame(0), scene.box(0))
+    for _ in range(9):
+        tracker.update(scene.frame(0, visible=False))
+    tracker._box = np.array([120.0, 80, 28, 28])  # meanwhile it has drifted off
+    results = [tracker.update(scene.frame(0)) for _ in range(14)]
+    assert results[-1].status is Status.FOUND
+    assert iou(results[-1].box, scene.box(0)) > 0.5
+
+
 def test_same_seed_same_boxes_bit_for_bit(network: SpatiotemporalResNet, scene: Scene) -> None:
     tracker = Tracker(network, SMALL, seed=4)
     first = run(tracker, scene, 8)
