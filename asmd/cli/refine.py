@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
+import tyro
 from tyro.conf import arg
 
-from asmd.training.config import local
-from asmd.training.domains import DataConfig
-from asmd.training.refinement import RefinementTrainingConfig
-
 if TYPE_CHECKING:
-    from asmd.training.refinement import RefinementProgress
+    from asmd.training.domains import DataConfig
+    from asmd.training.refinement import RefinementProgress, RefinementTrainingConfig
 
 
 @dataclass(frozen=True)
@@ -28,14 +26,26 @@ class Options:
     """The folder with the data sets."""
     output: Annotated[Path, arg(metavar="FILE.safetensors")]
     """The file to write."""
+    videos: DataConfig
+    settings: Annotated[RefinementTrainingConfig, arg(name="")]
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """What the head is trained on; the best at hand where not given."""
-    videos: DataConfig = field(default_factory=lambda: local().videos)
-    settings: Annotated[RefinementTrainingConfig, arg(name="")] = field(default_factory=RefinementTrainingConfig)
     seed: int = 0
     """Decides every random draw."""
     threads: Annotated[int | None, arg(metavar="N")] = None
     """That it computes with; where not given as many as there are processors."""
+
+
+def preset_options(arguments: list[str]) -> Any:
+    """Options to start from: the data of the recipe `local`."""
+    global DataConfig, RefinementTrainingConfig  # as in `asmd.cli.train`
+    from asmd.training.config import local
+    from asmd.training.domains import DataConfig
+    from asmd.training.refinement import RefinementTrainingConfig
+
+    del arguments  # none of them decides anything
+    settings = RefinementTrainingConfig()
+    return Options(data=tyro.MISSING, output=tyro.MISSING, videos=local().videos, settings=settings)
 
 
 def run(options: Options) -> int:

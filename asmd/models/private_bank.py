@@ -267,8 +267,8 @@ class PrivateBank:
             for is_head in (False, True)
             for is_weight in (False, True)
         ]
-        # Not fused: that form needs the momentum of all parameters of a group or of none, and those of the motion stream
-        # have no gradient in iterations without motion.
+        # Not fused: that form needs the momentum of all parameters of a group or of none, and those of the motion
+        # stream have no gradient in iterations without motion.
         return torch.optim.SGD([g for g in groups if g["params"]], 0.0, momentum=self.config.momentum)
 
     def _write(self, domain: int, entry: _Entry) -> None:

@@ -129,11 +129,19 @@ def test_close_boxes_change_shift_size_and_aspect_apart() -> None:
 
 
 def test_fits_cover_every_overlap() -> None:
+    """As far, as large and as stretched as promised; each tenth of IoU is there, near boxes being the better ones."""
     drawn = cd.fits(BOX, 2001, np.random.default_rng(0))
     assert drawn.shape == (2001, 4)
-    overlap = iou(drawn, BOX)
-    near, far = overlap[:1001], overlap[1001:]
-    assert near.min() > 0.15 and near.mean() > far.mean()
-    assert (np.histogram(overlap, np.linspace(0, 1, 11))[0] > 5).all()
-    smaller = drawn[:, 2:].prod(axis=1) < BOX[2:].prod()
-    assert 0.4 < smaller.mean() < 0.6
+    assert (np.histogram(iou(drawn, BOX), np.linspace(0, 1, 11))[0] > 0).all()
+    side = np.sqrt(BOX[2] * BOX[3])
+    for part, shift, stretch in ((drawn[:1001], 0.4, 4.0), (drawn[1001:], 2.0, 2.0)):
+        centres = np.abs(to_center(part)[:, :2] - to_center(BOX)[:2]) / side
+        assert 0.9 * shift < centres.max() <= shift + 1e-9
+        assert np.median(centres) < 0.4 * shift  # half of evenly spread ones would be below 0.5
+        logs = np.log(part[:, 2:] / BOX[2:]) / np.log(1.05)
+        for exponents, most in ((logs.mean(axis=1), 8.0), ((logs[:, 0] - logs[:, 1]) / 2, stretch)):
+            assert 0.95 * most < np.abs(exponents).max() <= most + 1e-9
+            # Even on both sides of 0: the mean of 1000 draws is within five of its deviations.
+            assert abs(exponents.mean()) < 5 * most / np.sqrt(3 * len(part))
+    near, far = iou(drawn[:1001], BOX), iou(drawn[1001:], BOX)
+    assert near.mean() > far.mean()
