@@ -10,8 +10,9 @@ from types import ModuleType
 import numpy as np
 import pytest
 from footage import encode
+from training.small_run import videos
 
-from asmd import convert
+from asmd import checkpoints, convert
 from asmd.samples import drawn_clip
 from asmd.video import VideoFrames
 
@@ -70,9 +71,19 @@ def test_evaluating_a_tracker(clip: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "TemplateTracker" in out and "kcf" in out
 
 
+def test_training(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two iterations on two videos, the first of which is then tracked with what was learnt."""
+    videos(tmp_path / "videos", count=2, frames=12)
+    example("train_on_your_videos").main(str(tmp_path / "videos"), str(tmp_path / "run"), "2", "random")
+    assert checkpoints.read_metadata(tmp_path / "run" / "weights.safetensors")["step"] == "2"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2/2: loss ") and "nan" not in lines[0]
+    assert [line.split(":")[0] for line in lines[1:]] == [f"clip0 {k}" for k in range(1, 12)]
+
+
 def test_each_example_is_run_here() -> None:
-    """Those that need more than a minute or a run of `make demo` are named."""
+    """All but the one that `make demo` runs."""
     elsewhere = {"demo_picture"}
     mentioned = Path(__file__).read_text(encoding="utf-8")
     names = {p.stem for p in EXAMPLES.glob("*.py")} - elsewhere
-    assert {name for name in names if f'"{name}"' not in mentioned} <= {"train_on_your_videos"}
+    assert {name for name in names if f'"{name}"' not in mentioned} == set()
