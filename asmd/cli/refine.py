@@ -69,7 +69,7 @@ def run(options: Options) -> int:
             trunk, data.domains, options.settings, clips=data.clips, seed=options.seed, progress=_show,
             skipped=lambda line: print(f"skipped {line}", file=sys.stderr),
         )  # fmt: skip
-        whole = checkpoints.with_refinement(packed(loaded, trunk), head)
+        whole = checkpoints.with_refinement(packed(loaded), head)
         facts = {"refinement_seed": str(options.seed), "refinement_domains": str(len(data.domains))}
         checkpoints.save(temporary, whole.tensors, {**whole.metadata, **facts})
     found = mean_overlaps(head, trunk, data.held_out)

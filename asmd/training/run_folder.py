@@ -216,16 +216,14 @@ def write_weights(path: Path, network: SpatiotemporalResNet, facts: Mapping[str,
     checkpoints.save(path, _half(network), header)
 
 
-def packed(weights: checkpoints.Weights, network: SpatiotemporalResNet) -> checkpoints.Weights:
-    """Weights of any form as a whole two-stream network in half precision, with the header that they had.
-
-    Args:
-        weights: as they were loaded.
-        network: built from them.
-    """
-    return replace(
-        weights, tensors=_half(network), metadata={**weights.metadata, "format": checkpoints.FORMAT, **code_version()}
-    )
+def packed(weights: checkpoints.Weights) -> checkpoints.Weights:
+    """Weights in half precision without their classifier, with the header that they had and the code's version."""
+    tensors = {
+        name: tensor.half() if tensor.is_floating_point() else tensor
+        for name, tensor in weights.tensors.items()
+        if not name.startswith("fc.")
+    }
+    return replace(weights, tensors=tensors, metadata={**weights.metadata, **code_version()})
 
 
 def _half(network: SpatiotemporalResNet) -> dict[str, Tensor]:
