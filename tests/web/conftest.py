@@ -69,8 +69,9 @@ def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> No
     raise AssertionError("the server does not answer:\n" + log.read_text())
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """Gone after the module: while Playwright is there an event loop runs, and tests that run one of their own fail."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     found = shutil.which("chromium") or shutil.which("chromium-browser")
     if found is None:
