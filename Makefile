@@ -3,7 +3,7 @@
 #   PYTHON=python3.12          the interpreter to make .venv with
 #   PIP_FLAGS="..."            more arguments for pip, for instance where PyTorch without CUDA is wanted:
 #                              PIP_FLAGS="--extra-index-url https://download.pytorch.org/whl/cpu"
-#   ARGS="..."                 arguments for the demo or for pytest
+#   ARGS="..."                 arguments for the demo or for pytest; ARGS="-n 0" runs the tests in one process
 
 PYTHON ?= python3
 PIP_FLAGS ?=
@@ -33,8 +33,9 @@ help:
 demo: $(RUNTIME)
 	$(BIN)/asmd demo $(ARGS)
 
+# Files are shared by two processes: what a module sets up (a server, a browser, a run of two processes) is set up once.
 test: $(DEV)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(DEV)
 	$(BIN)/ruff check
