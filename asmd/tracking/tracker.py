@@ -459,6 +459,8 @@ class Tracker:
         positives = view.describe(self._samples(sampling.update_positives)).identity
         negatives = view.describe(self._samples(sampling.update_negatives)).identity
         self._memory.add(positives, negatives, self._classifier.margins(negatives))
+        if self._overlap is not None and self._index % self.config.overlap.interval == 0:
+            self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))
 
     def _learn(self, success: bool) -> None:
         memory, classifier = self.config.memory, self.config.classifier

@@ -16,6 +16,10 @@ def frame(rng: np.random.Generator, count: int, weights: np.ndarray) -> tuple[to
     return torch.from_numpy(samples.astype(np.float32)), 0.5 + (samples - 3) @ weights
 
 
+def exact(regressor: OverlapRegressor) -> torch.Tensor:
+    return torch.linalg.solve(regressor._gram, regressor._moment)
+
+
 def test_first_frame_is_ridge_regression() -> None:
     rng = np.random.default_rng(0)
     samples, overlaps = frame(rng, 300, rng.standard_normal(12))
@@ -36,26 +40,43 @@ def test_scale_of_the_features_does_not_matter(factor: float) -> None:
     np.testing.assert_allclose(plain.predict(samples), scaled.predict(factor * samples), atol=1e-4)
 
 
-def test_frames_weigh_the_same_whatever_their_samples() -> None:
+def test_sums_weigh_the_first_frame_and_the_later_ones() -> None:
+    """After frames A and B the sums are f F + (1 - f) ((1 - r)^2 F + r (1 - r) A + r B)."""
     rng = np.random.default_rng(2)
-    first, second = frame(rng, 400, np.ones(4)), frame(rng, 100, -np.ones(4))
-    regressor = OverlapRegressor(OverlapConfig(), *first)
-    regressor.learn(*second)
-    # The same as ridge regression on the small frame's samples taken four times.
-    x = regressor._prepared(torch.cat([first[0], *4 * [second[0]]]))
-    y = torch.from_numpy(np.concatenate([first[1], *4 * [second[1]]]).astype(np.float32))
-    expected = torch.linalg.solve(x.T @ x / 800 + torch.eye(5), x.T @ y / 800)
-    torch.testing.assert_close(regressor._weights, expected, atol=1e-4, rtol=1e-3)
+    first, a, b = (frame(rng, n, np.ones(4)) for n in (50, 20, 30))
+    config = OverlapConfig(rate=0.25, first=0.4, ridge=0.5)
+    regressor = OverlapRegressor(config, *first)
+    parts = [regressor._sums(*part) for part in (first, a, b)]
+    regressor.learn(*a)
+    regressor.learn(*b)
+    shares = (0.4 + 0.6 * 0.75**2, 0.6 * 0.25 * 0.75, 0.6 * 0.25)
+    gram = sum(s * part[0] for s, part in zip(shares, parts, strict=True)) + 0.5 * torch.eye(5)
+    torch.testing.assert_close(regressor._gram, gram)
+    torch.testing.assert_close(
+        regressor._moment, torch.stack([s * part[1] for s, part in zip(shares, parts, strict=True)]).sum(0)
+    )
 
 
-def test_a_corrected_look_is_learnt() -> None:
+def test_a_few_steps_bring_the_solution_up_to_date() -> None:
+    rng = np.random.default_rng(3)
+    old, new = rng.standard_normal((2, 12))
+    regressor = OverlapRegressor(OverlapConfig(ridge=0.1), *frame(rng, 300, old))
+    before = regressor._weights
+    for _ in range(10):
+        regressor.learn(*frame(rng, 64, new))
+    solution = exact(regressor)
+    assert (regressor._weights - solution).norm() < 0.02 * (before - solution).norm()
+
+
+def test_a_changed_look_is_learnt() -> None:
     rng = np.random.default_rng(4)
     old, new = rng.standard_normal((2, 12))
-    regressor = OverlapRegressor(OverlapConfig(ridge=0.01), *frame(rng, 300, old))
+    regressor = OverlapRegressor(OverlapConfig(first=0.0, ridge=0.01), *frame(rng, 300, old))
     samples, overlaps = frame(rng, 100, new)
     before = np.abs(regressor.predict(samples) - overlaps).mean()
-    regressor.learn(*frame(rng, 300, new))
-    assert np.abs(regressor.predict(samples) - overlaps).mean() < 0.7 * before
+    for _ in range(40):
+        regressor.learn(*frame(rng, 64, new))
+    assert np.abs(regressor.predict(samples) - overlaps).mean() < 0.3 * before
 
 
 def test_no_boxes_change_nothing() -> None:
@@ -67,7 +88,7 @@ def test_no_boxes_change_nothing() -> None:
     assert regressor.predict(torch.empty(0, 3)).shape == (0,)
 
 
-@pytest.mark.parametrize("change", [{"best": 65}, {"ridge": 0.0}, {"samples": 1}])
+@pytest.mark.parametrize("change", [{"best": 65}, {"rate": 1.5}, {"first": -0.1}, {"ridge": 0.0}, {"interval": 0}])
 def test_bad_settings(change: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="overlap needs"):
         replace(OverlapConfig(), **change)
