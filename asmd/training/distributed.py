@@ -14,6 +14,8 @@ from typing import Any
 import torch
 import torch.distributed
 from torch import Tensor, nn
+from torch.distributed import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from asmd.errors import ConfigError
 
@@ -70,8 +72,14 @@ class Group:
         size = int(os.environ.get("WORLD_SIZE", "1"))
         if size == 1:
             return cls()
-        torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
-        return cls(torch.distributed.get_rank(), size)
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        if os.environ.get("LOCAL_WORLD_SIZE") == str(size):
+            # The agent's store outlives a restart (torch 2.13), with addresses of processes that are dead. On several
+            # machines the count of restarts need not be the same on all of them.
+            store = PrefixStore(f"try-{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+        backend = "nccl" if device.type == "cuda" else "gloo"
+        torch.distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
+        return cls(rank, size)
 
     @property
     def leads(self) -> bool:

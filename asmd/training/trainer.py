@@ -166,15 +166,19 @@ class Trainer:
             for line in self.data.skipped if first == 0 else ():
                 journal.write(0, "skipped", {"what": line})
         self.group.wait()
+        weights = self.folder.path / "weights.safetensors"
+        if first:  # what a run that was killed between writing a checkpoint and tidying up has left undone
+            if self.group.leads and not (
+                weights.is_file() and checkpoints.read_metadata(weights).get("step") == str(first)
+            ):
+                self._export(weights.name, first)
+            self._prune()
         try:
             with deterministic(self.device), asked_to_stop() as asked, losses_named():
                 self._train(first, last, journal, watch or (lambda _: None), asked)
         finally:
             if journal is not None:
                 journal.close()
-        weights = self.folder.path / "weights.safetensors"
-        if self.group.leads and not weights.is_file():
-            self._export(weights.name, first)
         return weights
 
     def _resume(self) -> int:
@@ -285,6 +289,10 @@ class Trainer:
             self.folder.save(done, self.network, self.optimiser, pages, self.best)
             self._export("weights.safetensors", done)
         self.group.wait()
+        self._prune()
+
+    def _prune(self) -> None:
+        """Removes older checkpoints, and the pages that only these count on."""
         kept = self.folder.prune() if self.group.leads else None
         kept = self.group.gather(kept)[0]
         self.network.bank.keep(pages_of_one[self.group.rank] for pages_of_one in kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -200,6 +201,22 @@ def test_killed_at_any_moment_of_saving(world: Path, tmp_path: Path, whole: dict
         assert finish(killed) == -9
     run(config, world / "data", tmp_path, resume=True)
     assert_whole(tmp_path, whole)
+
+
+def test_killed_between_the_last_checkpoint_and_the_weights(
+    world: Path, tmp_path: Path, whole: dict[str, Tensor]
+) -> None:
+    """Nothing is left to learn; the weights are written all the same, and the oldest checkpoint goes."""
+    config, output = config_of(world), tmp_path / "run"
+    run(config, world / "data", output, max_steps=STEPS - 2)
+    shutil.copytree(output, tmp_path / "before")
+    run(config, world / "data", output, resume=True)
+    oldest = min((tmp_path / "before" / "checkpoints").iterdir())
+    for left in (Path("weights.safetensors"), Path("checkpoints") / oldest.name):
+        shutil.copy(tmp_path / "before" / left, output / left)
+    run(config, world / "data", output, resume=True)
+    assert checkpoints.read_metadata(output / "weights.safetensors")["step"] == str(STEPS)
+    assert_whole(output, whole)
 
 
 def test_killed_at_random(world: Path, tmp_path: Path, whole: dict[str, Tensor]) -> None:
