@@ -30,6 +30,8 @@ class Options:
     settings: Annotated[RefinementTrainingConfig, arg(name="")]
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """What the head is trained on; the best at hand where not given."""
+    terms: str = ""
+    """On what terms the file may be used; goes into its header."""
     seed: int = 0
     """Decides every random draw."""
     threads: Annotated[int | None, arg(metavar="N")] = None
@@ -71,6 +73,7 @@ def run(options: Options) -> int:
         )  # fmt: skip
         whole = checkpoints.with_refinement(packed(loaded), head)
         facts = {"refinement_seed": str(options.seed), "refinement_domains": str(len(data.domains))}
+        facts |= {"terms": options.terms} if options.terms else {}
         checkpoints.save(temporary, whole.tensors, {**whole.metadata, **facts})
     found = mean_overlaps(head, trunk, data.held_out)
     for name, row in found.items():
