@@ -271,6 +271,7 @@ export default {
     seek(frame) {
       if (this.running || !this.state.count) return;
       frame = Math.max(0, Math.min(this.state.count - 1, frame));
+      if (frame !== this.frame) this.boxes = []; // those of the frame before; its own come with its picture
       this.frame = frame;
       this.tell({ type: "seek", frame });
       this.drawTimeline();
