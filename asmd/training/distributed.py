@@ -14,7 +14,7 @@ from typing import Any
 import torch
 import torch.distributed
 from torch import Tensor, nn
-from torch.distributed import PrefixStore
+from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
 from asmd.errors import ConfigError
