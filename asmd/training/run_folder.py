@@ -155,7 +155,8 @@ class RunFolder:
             if later > step:
                 self._file(later).unlink(missing_ok=True)
         for folder in (self.path, self.path / "checkpoints", *self.path.glob("branches/rank-*")):
-            for half in folder.glob(".*.part.*"):
+            # Ours, and those of the safetensors library, which writes to a name of its own first.
+            for half in (*folder.glob(".*.part.*"), *folder.glob(".tmp*")):
                 half.unlink(missing_ok=True)
 
     def export(self, name: str, network: SpatiotemporalResNet, step: int, facts: Mapping[str, str]) -> Path:

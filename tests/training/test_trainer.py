@@ -226,6 +226,8 @@ def test_killed_at_random(world: Path, tmp_path: Path, whole: dict[str, Tensor])
     assert finish(start(run, config, world / "data", tmp_path / "measured")) == 0
     seconds = time.perf_counter() - began
     assert_same(state(tmp_path / "measured"), whole)
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / ".tmpAbc123").touch()  # what the library leaves when it is killed
     for _ in range(4):
         process = start(run, config, world / "data", tmp_path / "run", resume=True)
         process.join(float(rng.uniform(0.1, 0.9)) * seconds)

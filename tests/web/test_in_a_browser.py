@@ -6,6 +6,7 @@ import csv
 import re
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,8 @@ def test_several_targets_and_images(person: Person, clip: Clip, tmp_path: Path) 
 
 
 def test_an_export_is_cancelled(person: Person, clip: Clip) -> None:
+    from playwright.sync_api import Error as PlaywrightError
+
     person.open(clip.path)
     person.at_once(False)
     person.draw(clip.boxes[0])
@@ -174,7 +177,8 @@ def test_an_export_is_cancelled(person: Person, clip: Clip) -> None:
     finished = person.page.get_by_text(re.compile(r"^(cancelled|crops\.zip)"))
     cancel.or_(finished).first.wait_for()
     if cancel.is_visible():
-        cancel.click()
+        with suppress(PlaywrightError):  # a quick machine may have finished between the look and the click
+            cancel.click(timeout=2000)
     finished.wait_for()
     assert person.export("json").stat().st_size > 100  # and the next one is not harmed
 
