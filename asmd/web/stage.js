@@ -46,7 +46,7 @@ export default {
     };
   },
   mounted() {
-    this.picture = null; this.edit = null; this.scale = 1; this.request = null; this.stream = null; this.shown = 0;
+    this.picture = null; this.edit = null; this.sought = -1; this.scale = 1; this.request = null; this.stream = null; this.shown = 0;
     this.connect();
     this.observer = new ResizeObserver(() => this.fit());
     this.observer.observe(this.$refs.view);
@@ -96,7 +96,9 @@ export default {
     overlay(head) {
       const moved = head.frame !== this.frame;
       this.frame = head.frame; this.fps = head.fps; this.running = head.running; this.boxes = head.boxes;
-      if (moved && this.edit && this.edit.frame !== head.frame) {
+      if (head.frame === this.sought) this.sought = -1;
+      // A frame asked for before the last one does not end what is drawn on the last, whose picture is on its way.
+      if (moved && this.edit && this.edit.frame !== head.frame && this.edit.frame !== this.sought) {
         if (this.stream) this.edit.frame = head.frame; // the camera's last frame, which was on its way
         else this.edit = null;
       }
@@ -272,7 +274,7 @@ export default {
       if (this.running || !this.state.count) return;
       frame = Math.max(0, Math.min(this.state.count - 1, frame));
       if (frame !== this.frame) this.boxes = []; // those of the frame before; its own come with its picture
-      this.frame = frame;
+      this.frame = this.sought = frame;
       this.tell({ type: "seek", frame });
       this.drawTimeline();
     },
