@@ -132,12 +132,12 @@ class TrackerConfig:
 
     @classmethod
     def accurate(cls) -> TrackerConfig:
-        """The most accurate settings found."""
+        """Settings chosen for accuracy, whatever they cost: the region in more pixels than `realtime` has."""
         return cls()
 
     @classmethod
     def realtime(cls) -> TrackerConfig:
-        """The most accurate settings found that keep up with video on two CPU cores."""
+        """Settings chosen for accuracy at what two CPU cores can do."""
         return cls(features=FeatureConfig(region_size=257))
 
     @classmethod
