@@ -73,6 +73,7 @@ def run_in_processes(
     """
     waiting = deque((job, 1) for job in jobs)
     idle = [_Worker(threads) for _ in range(min(workers, len(jobs)))]
+    begun = list(idle)  # Ctrl-C may come while a worker is between `idle` and `busy`; one forgotten would never end
     busy: dict[Future[Value | Failure], _Busy[Job]] = {}
     try:
         _check_start(idle)
@@ -86,7 +87,7 @@ def run_in_processes(
                     outcome = future.result()
                 except BrokenProcessPool:
                     worker.stop()
-                    worker = _Worker(threads)
+                    begun.append(worker := _Worker(threads))
                     if attempt < ATTEMPTS:
                         log.warning("a worker process died; its sequence is begun again in a new one")
                         waiting.appendleft((job, attempt + 1))
@@ -98,7 +99,7 @@ def run_in_processes(
                 idle.append(worker)
                 yield job, outcome
     finally:
-        for worker in [*idle, *(it.worker for it in busy.values())]:
+        for worker in begun:
             worker.stop()
 
 
