@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from asmd.sequence import Frame
+from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.result import Status, TrackResult
-from asmd.tracking.tracker import check_box, check_frame
 
 
 class ScriptedTracker:

@@ -6,6 +6,7 @@ one search region through the network and pools every candidate from its maps, t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -18,7 +19,7 @@ from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.pooling import CELL_CENTRE, pool_boxes
-from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
 from asmd.tracking.network import FeatureNetwork
@@ -120,6 +121,21 @@ class _Inputs:
             return cut(frame, corners, size, replicate=True), None
         return stream_inputs(frame, flow.flows(), flow.scale, corners, size)
 
+    def maps(
+        self,
+        frame: Frame,
+        flow: FlowStack | None,
+        corners: NDArray[np.int64],
+        size: tuple[int, int],
+        stages: tuple[int, ...],
+    ) -> dict[int, StreamMaps]:
+        """Stage -> maps (N, C, h, w) of rectangles (N, 4) of the frame, in one run of the network."""
+        cuts = [self.streams(frame, flow, c, size) for c in corners]
+        # A lone rectangle, the usual case, is not copied.
+        rgb = np.stack([rgb for rgb, _ in cuts]) if len(cuts) > 1 else cuts[0][0][None]
+        flows = [motion for _, motion in cuts if motion is not None]
+        return self.network.maps(rgb, np.stack(flows) if flows else None, stages)
+
 
 class RegionView:
     """Maps of one rectangle of a frame.
@@ -133,7 +149,7 @@ class RegionView:
         self,
         maps: list[tuple[Tensor, int]],
         appearance: dict[int, tuple[Tensor, int]],
-        corners: NDArray[np.int64],
+        corners: Boxes | NDArray[np.int64],
         scale: Boxes,
         config: FeatureConfig,
     ):
@@ -204,8 +220,24 @@ class RegionExtractor:
     def _view(
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
     ) -> RegionView:
-        rgb, motion = self._inputs.streams(frame, flow, corners, pixels)
-        stages = self._inputs.network.maps(rgb[None], None if motion is None else motion[None], self._config.stages)
+        stages = self.maps(frame, flow, corners[None], pixels)
+        scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
+        return self.view(stages, corners, scale)
+
+    def maps(
+        self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
+    ) -> dict[int, StreamMaps]:
+        """Stage -> maps (N, C, h, w) of rectangles (N, 4) of a frame, each resized to `pixels` (height, width)."""
+        return self._inputs.maps(frame, flow, corners, pixels, self._config.stages)
+
+    def view(self, stages: Mapping[int, StreamMaps], corners: Boxes | NDArray[np.int64], scale: Boxes) -> RegionView:
+        """A view from maps that are there already.
+
+        Args:
+            stages: stage -> maps (1, C, h, w) of one rectangle of a frame.
+            corners: (4,) x1, y1, x2, y2 of it in pixels of the frame.
+            scale: (2,) pixels of the network's input per pixel of the frame, across and down.
+        """
         maps: list[tuple[Tensor, int]] = []
         appearance: dict[int, tuple[Tensor, int]] = {}
         for stage in self._config.stages:
@@ -217,7 +249,6 @@ class RegionExtractor:
                     if self._bases:
                         cells = cells @ self._bases[len(maps)]
                     maps.append((cells, self._inputs.network.stride(stage)))
-        scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
         return RegionView(maps, appearance, corners, scale, self._config)
 
 
@@ -234,13 +265,8 @@ class CropView:
         corners = crop_corners(boxes, self._config.context)
         identity, layout = [], []
         for start in range(0, len(boxes), self._config.batch):
-            cuts = [
-                self._inputs.streams(self._frame, self._flow, c, size)
-                for c in corners[start : start + self._config.batch]
-            ]
-            rgb = np.stack([rgb for rgb, _ in cuts])
-            flows = [motion for _, motion in cuts if motion is not None]
-            maps = self._inputs.network.maps(rgb, np.stack(flows) if flows else None, (4,))[4]
+            batch = corners[start : start + self._config.batch]
+            maps = self._inputs.maps(self._frame, self._flow, batch, size, (4,))[4]
             streams = torch.cat([s.float() for s in maps if s is not None], dim=1)
             identity.append(streams.mean((2, 3)))
             layout.append(torch.nn.functional.adaptive_avg_pool2d(streams, self._config.bins).flatten(1))

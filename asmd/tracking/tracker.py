@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from asmd import checkpoints
 from asmd.boxes import Boxes, clip_to_frame, iou
-from asmd.errors import BoxError, FrameError, TrackerStateError
+from asmd.errors import TrackerStateError
 from asmd.flow import FlowStack
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.st_resnet import SpatiotemporalResNet
@@ -24,6 +25,7 @@ from asmd.tracking import candidates
 from asmd.tracking.augmentation import augmented
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.candidates import FrameSize
+from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
@@ -31,9 +33,6 @@ from asmd.tracking.features import Descriptors, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
-
-MIN_SIDE = 4.0
-"""A box with a side under this many pixels cannot be tracked."""
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
@@ -44,59 +43,6 @@ REGRESSED = 5
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
 say."""
-
-
-def check_frame(frame: object, size: FrameSize | None = None) -> Frame:
-    """The frame, if it is RGB uint8 (H, W, 3).
-
-    Args:
-        frame: anything.
-        size: (height, width) that it must have.
-
-    Raises:
-        FrameError: if it is not a frame, or not of that size.
-    """
-    if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-        what = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-        raise FrameError(f"a frame must be RGB uint8 of shape (height, width, 3), got {what}")
-    if min(frame.shape[:2]) < 2 * MIN_SIDE:
-        raise FrameError(f"a frame of {frame.shape[1]}x{frame.shape[0]} pixels is too small to track in")
-    if size is not None and frame.shape[:2] != size:
-        raise FrameError(f"the frame's size changed from {size[1]}x{size[0]} to {frame.shape[1]}x{frame.shape[0]}")
-    return frame
-
-
-def check_box(box: ArrayLike, frame_size: FrameSize) -> Boxes:
-    """The box, clipped to the frame, if it can be tracked.
-
-    Args:
-        box: `(x, y, w, h)`.
-        frame_size: (height, width).
-
-    Returns:
-        (4,) float64.
-
-    Raises:
-        BoxError: if it is not four finite numbers, has no area, or its part inside the frame is too small.
-    """
-    try:
-        array = np.asarray(box, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise BoxError(f"a box is four numbers x, y, w, h, got {box!r}") from error
-    if array.shape != (4,):
-        raise BoxError(f"a box is four numbers x, y, w, h, got {len(array)}")
-    text = ",".join(f"{v:g}" for v in array)
-    if not np.isfinite(array).all():
-        raise BoxError(f"the box {text} is not finite")
-    if (array[2:] <= 0).any():
-        raise BoxError(f"the box {text} has no area: width and height must be positive")
-    height, width = frame_size
-    if (array[:2] >= [width, height]).any() or (array[:2] + array[2:] <= 0).any():
-        raise BoxError(f"the box {text} lies outside the frame of {width}x{height} pixels")
-    inside = clip_to_frame(array, frame_size)
-    if (inside[2:] < MIN_SIDE).any():
-        raise BoxError(f"the box {text} is too small: {MIN_SIDE:g} pixels a side inside the frame are the least")
-    return inside
 
 
 @dataclass(frozen=True)
@@ -203,6 +149,26 @@ class Tracker:
         """Draws from another seed, from the next `init` on."""
         self._seed = seed
 
+    def sibling(self, seed: int, flow: FlowStack | None = None) -> Tracker:
+        """A tracker of nothing yet, on this one's network and settings.
+
+        Args:
+            seed: its own.
+            flow: a stack that the caller pushes each frame to, for `begin`, `advance` and `relearn`; else its own.
+        """
+        other = copy.copy(self)
+        # What these learn of a video they bind anew at its first frame; the network and the head below are shared.
+        other._extractor, other._refiner = copy.copy(self._extractor), copy.copy(self._refiner)
+        if self._flow is not None:
+            other._flow = flow or FlowStack(self.config.flow)
+        other._seed, other._size, other._overlap = seed, None, None
+        return other
+
+    @property
+    def place(self) -> Boxes:
+        """The box (4,) about which the next frame is looked at."""
+        return self._box
+
     def init(self, frame: Frame, box: ArrayLike) -> TrackResult:
         """Starts on a frame; forgets whatever was tracked before.
 
@@ -219,8 +185,16 @@ class Tracker:
         """
         started = time.perf_counter()
         frame = check_frame(frame)
+        target = check_box(box, (frame.shape[0], frame.shape[1]))
+        if self._flow is not None:
+            self._flow.reset()
+            self._flow.push(frame)
+        return self.begin(frame, target, started)
+
+    def begin(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
+        """What `init` does once the frame and the box (4,) are checked and the flow stack has the frame."""
         self._size = (frame.shape[0], frame.shape[1])
-        self._box = check_box(box, self._size)
+        self._box = target
         self._rng = np.random.default_rng(self._seed)
         # Small targets may shrink below MDNet's 10 px.
         self._min_side = float(min(10.0, self._box[2:].min() / 2))
@@ -229,9 +203,6 @@ class Tracker:
         self._index = 0
         self._failed = 0
         self._last_seen = self._box
-        if self._flow is not None:
-            self._flow.reset()
-            self._flow.push(frame)
         self._learn_first_frame(frame)
         return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
@@ -252,10 +223,14 @@ class Tracker:
             raise TrackerStateError("update was called before init: give the first frame and box to init")
         started = time.perf_counter()
         frame = check_frame(frame, self._size)
-        self._index += 1
         if self._flow is not None:
             self._flow.push(frame)
-        view = self._extractor.look(frame, self._flow, self._box)
+        return self.advance(frame, self._extractor.look(frame, self._flow, self._box), started)
+
+    def advance(self, frame: Frame, view: View, started: float) -> TrackResult:
+        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`."""
+        assert self._size is not None
+        self._index += 1
         raw, margin, reported = self._search(view, self._places())
         if self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0:
             found = self._redetect(frame, margin)
@@ -298,16 +273,21 @@ class Tracker:
             raise TrackerStateError("correct was called before init: give the first frame and box to init")
         started = time.perf_counter()
         frame = check_frame(frame, self._size)
-        self._box = check_box(box, self._size)
+        target = check_box(box, self._size)
+        if self._flow is not None:
+            # The frames before need not be this one's neighbours.
+            self._flow.reset()
+            self._flow.push(frame)
+        return self.relearn(frame, target, started)
+
+    def relearn(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
+        """What `correct` does once the frame and the box (4,) are checked and the flow stack has the frame."""
+        self._box = target
         self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._failed = 0
         self._last_seen = self._box
-        if self._flow is not None:
-            # The frames before need not be this one's neighbours.
-            self._flow.reset()
-            self._flow.push(frame)
         view = self._extractor.look(frame, self._flow, self._box)
         sampling, classifier = self.config.sampling, self.config.classifier
         positives, negatives = (

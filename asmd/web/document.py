@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from asmd.boxes import Boxes, clip_to_frame
 from asmd.convert.annotation import Annotation, Target
 from asmd.errors import BoxError, ConfigError
+from asmd.tracking.checks import check_box
 from asmd.tracking.result import Status, TrackResult
-from asmd.tracking.tracker import check_box
 
 COLOURS = ("#ffb000", "#4cc9f0", "#ff6b9d", "#8be04e", "#c792ff", "#ff8552", "#5eead4", "#f4f06b")
 """Of new targets, in turn; all stand out from the page's dark ground."""
