@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from asmd.online import track as track
     from asmd.sequence import Sequence as Sequence
     from asmd.tracking.config import TrackerConfig as TrackerConfig
+    from asmd.tracking.multi import MultiTracker as MultiTracker
     from asmd.tracking.result import Status as Status
     from asmd.tracking.result import TrackResult as TrackResult
     from asmd.tracking.tracker import Tracker as Tracker
 
 _EXPORTS = {
     "AsmdError": "asmd.errors",
+    "MultiTracker": "asmd.tracking.multi",
     "Sequence": "asmd.sequence",
     "Status": "asmd.tracking.result",
     "TrackResult": "asmd.tracking.result",
@@ -46,6 +48,7 @@ _SUBMODULES = frozenset({"boxes", "convert", "datasets", "errors", "evaluation",
 
 __all__ = [
     "AsmdError",
+    "MultiTracker",
     "Sequence",
     "Status",
     "TrackResult",

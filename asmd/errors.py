@@ -6,6 +6,12 @@ prints that line and exits non-zero; a program catches the class that it cares a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from asmd.tracking.result import TrackResult
+
 
 class AsmdError(Exception):
     """Base of every error raised on purpose by this package."""
@@ -45,3 +51,18 @@ class ConfigError(AsmdError, ValueError):
 
 class TrackerStateError(AsmdError, RuntimeError):
     """`update` was called before `init`."""
+
+
+class TargetsFailedError(AsmdError):
+    """Some targets of a `MultiTracker` failed on a frame and are no longer tracked; the others went on.
+
+    Attributes:
+        failures: what went wrong, by target.
+        results: of the other targets, by target, as `update` would have returned them.
+    """
+
+    def __init__(self, failures: Mapping[int, Exception], results: Mapping[int, TrackResult]) -> None:
+        self.failures, self.results = failures, results
+        target, first = next(iter(failures.items()))
+        many = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        super().__init__(f"target {target}{many} failed: {type(first).__name__}: {first}")

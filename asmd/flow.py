@@ -138,6 +138,10 @@ class FlowStack:
             self._flows.append(flow)
         self._grey = grey
 
+    def shows(self, frame: Frame) -> bool:
+        """Whether a frame is the one that was pushed last, as far as flow can tell them apart."""
+        return self._grey is not None and np.array_equal(self._grey, working_image(frame, self.config)[0])
+
     def flows(self) -> list[Flow]:
         """L flows, oldest first, each (h, w, 2) at the working resolution, unclipped."""
         return filled(list(self._flows), self.config.length)

@@ -13,6 +13,7 @@ import asmd
 
 PROMISED = {
     "AsmdError",
+    "MultiTracker",
     "Sequence",
     "Status",
     "TrackResult",

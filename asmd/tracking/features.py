@@ -193,6 +193,15 @@ class RegionExtractor:
         self._config = config
         self._bases: list[Tensor] = []
 
+    @property
+    def config(self) -> FeatureConfig:
+        """The settings."""
+        return self._config
+
+    def stride(self, stage: int) -> int:
+        """Network pixels between neighbouring cells of a stage's map."""
+        return self._inputs.network.stride(stage)
+
     def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
         """Finds the principal components of the first frame's cells."""
         self._bases = []

@@ -29,7 +29,7 @@ from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import Descriptors, View, build_extractor
+from asmd.tracking.features import Descriptors, Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
@@ -163,6 +163,21 @@ class Tracker:
             other._flow = flow or FlowStack(self.config.flow)
         other._seed, other._size, other._overlap = seed, None, None
         return other
+
+    @property
+    def extractor(self) -> Extractor:
+        """What it looks with."""
+        return self._extractor
+
+    @property
+    def uses_flow(self) -> bool:
+        """Whether flow is measured."""
+        return self._flow is not None
+
+    @property
+    def has_proposals(self) -> bool:
+        """Whether a further source of boxes was given."""
+        return self._proposals is not None
 
     @property
     def place(self) -> Boxes:

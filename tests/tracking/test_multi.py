@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from moving_scene import Scene
+
+from asmd.boxes import Boxes, iou
+from asmd.errors import BoxError, FrameError, TargetsFailedError, TrackerStateError
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.sequence import Frame
+from asmd.tracking.candidates import SampleConfig
+from asmd.tracking.config import TrackerConfig
+from asmd.tracking.multi import MultiTracker
+from asmd.tracking.network import FeatureNetwork
+from asmd.tracking.result import Status, TrackResult
+from asmd.tracking.sharing import SharingConfig
+from asmd.tracking.tracker import Tracker
+
+PRESET = TrackerConfig.realtime()
+SMALL = replace(
+    PRESET,
+    features=replace(PRESET.features, region_size=129),
+    sampling=replace(
+        PRESET.sampling,
+        initial_near=SampleConfig("uniform", 1, 10, 300, max_iou=0.5),
+        initial_whole=100,
+        augmentations=(),
+    ),
+    overlap=replace(PRESET.overlap, samples=200),
+    regression=replace(PRESET.regression, samples=200),
+)
+"""The preset with a smaller region and fewer samples, to be quick."""
+
+SEPARATE = SharingConfig(tolerance=0.0)
+
+
+class TwoDiscs(Scene):
+    """The scene's disc, and a second one that goes the other way."""
+
+    def __init__(self) -> None:
+        super().__init__(height=160, width=220)
+
+    def second(self, index: int) -> Boxes:
+        return np.array([150.0 - 2 * index, 100 - index, 28, 28])
+
+    def both(self, index: int, visible: bool = True) -> Frame:
+        """With both, or with the second alone."""
+        frame = self.frame(index, visible)
+        x, y = self.second(index)[:2].astype(int)
+        inside = np.hypot(*(np.indices((28, 28)) - 14)) < 14
+        frame[y : y + 28, x : x + 28][inside] = [230, 30, 200]
+        frame[y + 9 : y + 18, x + 9 : x + 18] = [20, 200, 240]
+        return frame
+
+
+@pytest.fixture(scope="module")
+def discs() -> TwoDiscs:
+    return TwoDiscs()
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+def same(one: TrackResult, other: TrackResult) -> bool:
+    return bool((one.box == other.box).all()) and one.score == other.score and one.status == other.status
+
+
+def test_a_lone_target_has_the_boxes_of_a_tracker_bit_for_bit(network: SpatiotemporalResNet, scene: Scene) -> None:
+    single = Tracker(network, SMALL, seed=3)
+    multi = MultiTracker(Tracker(network, SMALL), seed=3)
+    assert same(single.init(scene.frame(0), scene.box(0)), multi.init(scene.frame(0), [scene.box(0)])[0])
+    for t in range(1, 18):
+        one, other = single.update(scene.frame(t)), multi.update(scene.frame(t))
+        assert list(other) == [0]
+        assert same(one, other[0]) and other[0].index == t
+    again, corrected = single.correct(scene.frame(4), scene.box(4)), multi.correct(0, scene.frame(4), scene.box(4))
+    assert same(again, corrected)
+    assert same(single.update(scene.frame(5)), multi.update(scene.frame(5))[0])
+
+
+def test_two_targets_are_followed(network: SpatiotemporalResNet, discs: TwoDiscs, threads: int) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    first = multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    assert [r.score for r in first.values()] == [1, 1]
+    for t in range(1, 14):
+        results = multi.update(discs.both(t))
+    assert list(results) == [0, 1] == list(multi.targets)
+    assert iou(results[0].box, discs.box(13)) > 0.5
+    assert iou(results[1].box, discs.second(13)) > 0.5
+    assert all(same(multi.results[n], r) for n, r in results.items())
+    assert torch.get_num_threads() == threads
+
+
+def test_the_same_seed_gives_the_same_boxes(network: SpatiotemporalResNet, discs: TwoDiscs, threads: int) -> None:
+    def run(multi: MultiTracker) -> list[dict[int, TrackResult]]:
+        start = multi.init(discs.both(0), [discs.box(0), discs.second(0), discs.box(0) + 3])
+        return [start, *(multi.update(discs.both(t)) for t in range(1, 6))]
+
+    multi = MultiTracker(Tracker(network, SMALL))
+    for one, other in zip(run(multi), run(multi), strict=True):
+        assert all(same(one[n], other[n]) for n in (0, 1, 2))
+
+
+def test_without_sharing_targets_do_not_know_of_each_other(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
+    """Each has the boxes of a tracker of its own, but for what a batch of regions may round differently."""
+    multi = MultiTracker(Tracker(network, SMALL), sharing=SEPARATE)
+    multi._threads = 1
+    alone = [Tracker(network, SMALL, seed=n) for n in range(2)]
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    for tracker, box in zip(alone, (discs.box(0), discs.second(0)), strict=True):
+        tracker.init(discs.both(0), box)
+    for t in range(1, 5):
+        results = multi.update(discs.both(t))
+        for n, tracker in enumerate(alone):
+            np.testing.assert_allclose(results[n].box, tracker.update(discs.both(t)).box, atol=0.05)
+
+
+def test_overlapping_targets_share_one_pass(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shapes: list[tuple[int, ...]] = []
+    maps = FeatureNetwork.maps
+
+    def counted(self, rgb, flow, stages):  # type: ignore[no-untyped-def]
+        shapes.append(rgb.shape)
+        return maps(self, rgb, flow, stages)
+
+    multi = MultiTracker(Tracker(network, SMALL))
+    multi.init(scene.frame(0), [scene.box(0), scene.box(0) + np.array([4, 2, 0, 0]), [110, 60, 20, 20]])
+    monkeypatch.setattr(FeatureNetwork, "maps", counted)
+    multi.update(scene.frame(1))
+    assert sorted(shape[0] for shape in shapes) == [1, 1]
+    assert sum(shape[1] * shape[2] for shape in shapes) < 3 * 129**2
+    shapes.clear()
+    multi.sharing = SEPARATE
+    multi.update(scene.frame(2))
+    assert shapes == [(3, 129, 129, 3)]
+
+
+def test_flow_is_measured_once_a_frame(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    pushed: list[Frame] = []
+    push = multi._flow.push  # type: ignore[union-attr]
+    monkeypatch.setattr(multi._flow, "push", lambda frame: (pushed.append(frame), push(frame)))
+    multi.init(scene.frame(0), [scene.box(0), scene.box(0) + 2])
+    assert len(pushed) == 1
+    multi.update(scene.frame(1))
+    assert len(pushed) == 2
+    multi.add(scene.frame(1).copy(), scene.box(1) - 2)
+    assert len(pushed) == 2, "the frame at hand is not pushed again"
+    multi.seek(scene.frame(9))
+    assert len(pushed) == 3
+    np.testing.assert_array_equal(multi._flow.latest(), 0)  # type: ignore[union-attr]
+
+
+def test_targets_come_and_go(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    assert multi.add(discs.both(0), discs.box(0)) == 0
+    multi.update(discs.both(1))
+    assert multi.add(discs.both(1), discs.second(1)) == 1
+    assert multi.results[1].index == 1
+    results = multi.update(discs.both(2))
+    assert [r.index for r in results.values()] == [2, 2]
+    multi.remove(0)
+    assert multi.targets == (1,) and list(multi.results) == [1]
+    assert list(multi.update(discs.both(3))) == [1]
+    assert multi.add(discs.both(3), discs.box(3)) == 2, "a number is not used twice"
+    multi.remove(1)
+    multi.remove(2)
+    assert multi.update(discs.both(4)) == {}
+    with pytest.raises(TrackerStateError, match="no target 2; there are: none"):
+        multi.remove(2)
+
+
+def test_targets_that_are_not_asked_for_stay(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    assert list(multi.update(discs.both(1), targets=[1])) == [1]
+    assert multi.results[0].index == 0
+    with pytest.raises(TrackerStateError, match="no target 7; there are: 0, 1"):
+        multi.update(discs.both(2), targets=[7])
+
+
+def test_a_lost_target_does_not_disturb_the_other(network: SpatiotemporalResNet, discs: TwoDiscs, threads: int) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    for t in range(1, 16):
+        results = multi.update(discs.both(t, visible=False))
+    assert results[0].status is Status.LOST
+    assert results[1].status is Status.FOUND and iou(results[1].box, discs.second(15)) > 0.5
+
+
+def test_a_failing_target_does_not_disturb_the_other(
+    network: SpatiotemporalResNet, discs: TwoDiscs, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+
+    def fail(*_: object) -> TrackResult:
+        raise ZeroDivisionError("by a test")
+
+    monkeypatch.setattr(multi._trackers[0], "advance", fail)
+    with pytest.raises(TargetsFailedError, match="target 0 failed: ZeroDivisionError: by a test") as caught:
+        multi.update(discs.both(1))
+    assert list(caught.value.failures) == [0] and list(caught.value.results) == [1]
+    assert multi.targets == (1,)
+    assert iou(multi.update(discs.both(2))[1].box, discs.second(2)) > 0.5
+
+
+def test_what_cannot_be_tracked_changes_nothing(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    with pytest.raises(TrackerStateError, match="before init"):
+        multi.update(discs.both(0))
+    multi.init(discs.both(0), [discs.box(0)])
+    with pytest.raises(BoxError, match=r"target 1: the box .* has no area"):
+        multi.init(discs.both(0), [discs.box(0), (1, 1, 0, 5)])
+    with pytest.raises(BoxError):
+        multi.add(discs.both(0), (900, 1, 20, 20))
+    with pytest.raises(FrameError, match="size changed"):
+        multi.update(discs.both(0)[:100])
+    assert multi.targets == (0,)
+    assert multi.update(discs.both(1))[0].index == 1
+
+
+def test_a_reset_forgets_the_video(network: SpatiotemporalResNet, discs: TwoDiscs, scene: Scene) -> None:
+    multi = MultiTracker(Tracker(network, SMALL))
+    multi.init(discs.both(0), [discs.box(0)])
+    multi.reset()
+    assert multi.targets == () and multi.results == {}
+    assert multi.add(scene.frame(0), scene.box(0)) == 0, "of another size"
+
+
+def test_the_paper_s_crops_need_no_sharing(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
+    config = replace(
+        SMALL,
+        features=replace(SMALL.features, extractor="crop", crop_size=64),
+        search=replace(SMALL.search, candidates=16),
+        sampling=replace(
+            SMALL.sampling,
+            initial_positives=SampleConfig("gaussian", 0.1, 5, 20, min_iou=0.7),
+            initial_near=SampleConfig("uniform", 1, 10, 20, max_iou=0.5),
+            initial_whole=20,
+            memory_negatives=SampleConfig("uniform", 2, 5, 20, max_iou=0.5),
+            update_positives=SampleConfig("gaussian", 0.1, 5, 8, min_iou=0.7),
+            update_negatives=SampleConfig("uniform", 2, 5, 8, max_iou=0.3),
+        ),
+        overlap=replace(SMALL.overlap, candidates=0),
+        regression=replace(SMALL.regression, samples=20),
+    )
+    multi = MultiTracker(Tracker(network, config))
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    assert all(np.isfinite(r.box).all() for r in multi.update(discs.both(1)).values())
