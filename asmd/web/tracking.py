@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from asmd.errors import AsmdError
 from asmd.sequence import Frame
 from asmd.tracking.result import TrackResult
 from asmd.web.decoding import RemoteFrames, as_jpeg
 from asmd.web.limits import Limits
-
-if TYPE_CHECKING:
-    from asmd.tracking.tracker import Tracker
 
 Box = tuple[float, float, float, float]
 
@@ -64,60 +61,64 @@ class Tracked:
 
 
 class Targets:
-    """A tracker for each target.
-
-    The seam for a tracker of many targets that share a pass through the network: `start` and `follow` are all that
-    the process asks for.
-    """
+    """The targets of a session, under its own numbers."""
 
     def __init__(self, setup: Setup) -> None:
-        self._setup = setup
-        self._trackers: dict[int, Tracker] = {}
-        self._spare: Tracker | None = self._build()
+        from asmd.tracking.multi import MultiTracker
+
+        self._tracker = MultiTracker.from_pretrained(setup.weights, preset=setup.preset, device=setup.device)
+        self._numbers: dict[int, int] = {}
         self._standing: dict[int, tuple[int, Box]] = {}
 
     @property
     def weights_name(self) -> str:
         """Which weights they run on."""
-        tracker = self._spare or next(iter(self._trackers.values()))
-        return tracker.weights_name
+        return self._tracker.weights_name
 
-    def _build(self) -> Tracker:
-        from asmd.tracking.tracker import Tracker
+    def take(
+        self, number: int, frame: Frame, given: Mapping[int, Box], followed: Iterable[int]
+    ) -> dict[int, TrackResult]:
+        """The next frame, in either direction, or the first of a run.
 
-        return Tracker.from_pretrained(self._setup.weights, preset=self._setup.preset, device=self._setup.device)
+        Args:
+            number: of the frame.
+            frame: RGB uint8 (H, W, 3).
+            given: by target, boxes that are the truth.
+            followed: other targets, which are looked for.
 
-    def start(self, target: int, number: int, frame: Frame, box: Box) -> TrackResult | None:
-        """Takes a box for the truth; None where the target's tracker stands there already, so that nothing is new."""
-        if self._standing.get(target) == (number, box):
-            return None
-        if target in self._trackers:
-            result = self._trackers[target].correct(frame, box)
+        Returns:
+            By target; without those of which a box is given where they stand already, so that nothing is new.
+        """
+        numbers = {self._numbers[target]: target for target in followed}
+        results: dict[int, TrackResult] = {}
+        if numbers:
+            found = self._tracker.update(frame, numbers)
+            results = {numbers[n]: result for n, result in found.items()}
         else:
-            tracker, self._spare = self._spare or self._build(), None
-            result = tracker.init(frame, box)
-            self._trackers[target] = tracker
-        self._stand(target, number, result)
-        return result
+            self._tracker.seek(frame)
+        for target, box in given.items():
+            if self._standing.get(target) != (number, box):
+                results[target] = self._start(target, frame, box)
+        for target, result in results.items():
+            x, y, w, h = (float(v) for v in result.box)
+            self._standing[target] = (number, (x, y, w, h))
+        return results
 
-    def follow(self, target: int, number: int, frame: Frame) -> TrackResult:
-        """The next frame, in either direction."""
-        result = self._trackers[target].update(frame)
-        self._stand(target, number, result)
-        return result
-
-    def _stand(self, target: int, number: int, result: TrackResult) -> None:
-        x, y, w, h = (float(v) for v in result.box)
-        self._standing[target] = (number, (x, y, w, h))
+    def _start(self, target: int, frame: Frame, box: Box) -> TrackResult:
+        known = self._numbers.get(target)
+        if known is not None and known in self._tracker.targets:
+            return self._tracker.correct(known, frame, box)
+        self._numbers[target] = added = self._tracker.add(frame, box)
+        return self._tracker.results[added]
 
     def warm_up(self) -> None:
         """Does everything once, on a drawn square, so that the first box does not wait for it."""
         from asmd.samples import drawn_clip
 
-        if self._spare is not None:
-            frames, boxes = drawn_clip(count=3)
-            self._spare.init(frames[0], boxes[0])
-            self._spare.update(frames[1])
+        frames, boxes = drawn_clip(count=3)
+        self._tracker.init(frames[0], [boxes[0]])
+        self._tracker.update(frames[1])
+        self._tracker.reset()
 
 
 def serve(connection: Connection, setup: Setup, decoder: Connection, limits: Limits) -> None:
@@ -174,7 +175,7 @@ class _Loop:
     def _run(self, run: Run) -> None:
         finished = deque[float](maxlen=30)
         for number, frame in self._frames.walk(self._numbers(run), ahead=0 if run.live else 1):
-            results = dict(self._results(run, number, frame))
+            results = self._results(run, number, frame)
             finished.append(time.perf_counter())
             spent = finished[-1] - finished[0]
             fps = (len(finished) - 1) / spent if spent > 0 else 0.0
@@ -196,11 +197,7 @@ class _Loop:
             yield number
             number += run.step
 
-    def _results(self, run: Run, number: int, frame: Frame) -> Iterator[tuple[int, TrackResult]]:
-        for target, box in run.boxes.items():
-            given = box if number == run.start else run.drawn.get(target, {}).get(number)
-            result = self._targets.start(target, number, frame, given) if given is not None else None
-            if given is None:
-                result = self._targets.follow(target, number, frame)
-            if result is not None:
-                yield target, result
+    def _results(self, run: Run, number: int, frame: Frame) -> dict[int, TrackResult]:
+        drawn = {target: boxes[number] for target, boxes in run.drawn.items() if number in boxes}
+        given = run.boxes if number == run.start else {t: box for t, box in drawn.items() if t in run.boxes}
+        return self._targets.take(number, frame, given, [t for t in run.boxes if t not in given])

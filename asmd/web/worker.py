@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-PRELOAD = ["asmd.tracking.tracker", "asmd.video.frames", "asmd.video.sources", "asmd.web.decoding"]
+PRELOAD = ["asmd.tracking.multi", "asmd.video.frames", "asmd.video.sources", "asmd.web.decoding"]
 """Imported once, in the process that all others are copies of, so that a new one is there at once."""
 
 
