@@ -104,6 +104,10 @@ class MultiTracker:
         """The last result of every target."""
         return dict(self._results)
 
+    def reseed(self, seed: int) -> None:
+        """Target n draws from `seed + n`, from the next that is added on."""
+        self._seed = seed
+
     def reset(self) -> None:
         """Forgets the video and all targets; numbers begin at 0 again."""
         self._trackers: dict[int, Tracker] = {}
