@@ -13,17 +13,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from asmd.flow import FlowStack
-from asmd.tracking import (
-    box_regression,
-    candidates,
-    classifier,
-    confidence,
-    features,
-    memory,
-    network,
-    overlap,
-    tracker,
-)
+from asmd.tracking import box_regression, candidates, features, tracker
+from asmd.tracking.classifier import Classifier
+from asmd.tracking.confidence import Confidence
+from asmd.tracking.memory import Memory
+from asmd.tracking.network import FeatureNetwork
+from asmd.tracking.overlap import OverlapRegressor
 
 STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("flow", FlowStack, ("push", "moved")),
