@@ -136,6 +136,8 @@ class TrainingConfig:
         reversal: strength of the gradient reversal: "ramp" rises from 0 to 1 (FACTS 3), "full" is 1 throughout.
         without_motion: share of supervised iterations in which the motion stream is left out, so that the appearance
             stream can also track alone.
+        trained_share: of the weights that are validated and exported; the rest is those that training started from, see
+            `averaging`. Training itself does not change with it.
         domains_at_once: domains that go through the network together; 0 takes the whole batch. Gradients add up.
         precision: "bf16" under autocast, or "fp32".
         workers: processes that prepare batches; 0 prepares them in between.
@@ -161,6 +163,7 @@ class TrainingConfig:
     frozen: tuple[str, ...] = ()
     reversal: Literal["ramp", "full"] = "ramp"
     without_motion: float = 0.0
+    trained_share: float = 1.0
     domains_at_once: int = 0
     precision: Literal["bf16", "fp32"] = "bf16"
     workers: int = 1
@@ -173,6 +176,8 @@ class TrainingConfig:
             raise ConfigError("training needs save_every, kept and log_every of at least 1 and no negative settings")
         if not 0 <= self.without_motion <= 1:
             raise ConfigError(f"without_motion is a share in 0..1, got {self.without_motion}")
+        if not 0 < self.trained_share <= 1:
+            raise ConfigError(f"trained_share is above 0 and at most 1, got {self.trained_share}")
 
 
 _PAPER_BATCH = BatchConfig(
@@ -277,19 +282,20 @@ def local() -> TrainingConfig:
             balance=0.7,
         ),
         clips=ClipConfig(pairs=2, size=160),
-        schedule=ScheduleConfig(supervised=40, unsupervised=10, steps=2000),
+        schedule=ScheduleConfig(supervised=40, unsupervised=10, steps=1000),
         optimiser=OptimiserConfig(
-            trunk_rate=2e-4,
+            trunk_rate=2e-3,
             head_rate=2e-3,
-            unsupervised_trunk_rate=2e-5,
+            unsupervised_trunk_rate=2e-4,
             unsupervised_head_rate=2e-3,
-            heads_first=100,
+            heads_first=50,
             practice=4,
             decay="cosine",
         ),
-        validation=ValidationConfig(every=500),
+        validation=ValidationConfig(every=1000, frames=120, seeds=3),
         frozen=("appearance.conv1", "appearance.layer1"),
         without_motion=0.5,
+        trained_share=0.5,
         save_every=100,
     )
 

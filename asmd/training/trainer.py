@@ -18,6 +18,7 @@ from asmd.errors import ConfigError
 from asmd.models.private_shared import PrivateSharedNetwork
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.training._process import asked_to_stop, deterministic
+from asmd.training.averaging import averaged
 from asmd.training.clips import ClipSampler
 from asmd.training.config import TrainingConfig
 from asmd.training.distributed import Group
@@ -97,6 +98,9 @@ class Trainer:
         schedule = config.schedule if clips is not None else replace(config.schedule, unsupervised=0)
         self._steps = Steps(samples, clips, schedule, seed, rank, size, partitions)
         self.network = self._build(trunk)
+        self._start = (
+            {n: t.clone() for n, t in self.network.shared.state_dict().items()} if config.trained_share < 1 else {}
+        )
         self.optimiser = self._optimiser()
         self._gradients = Gradients(self.network, config, self.device)
         self._diverging = 0
@@ -302,7 +306,7 @@ class Trainer:
         if not self.data.held_out:
             return
         own = self.data.held_out[self.group.rank :: self.group.size]
-        result = joined(self.group.gather(validate(self.network.shared, own, self.config.validation)))
+        result = joined(self.group.gather(validate(self._for_tracking(), own, self.config.validation)))
         improves = done > 0 and result.auc > self.best
         if improves:
             self.best = result.auc
@@ -318,9 +322,14 @@ class Trainer:
             journal.write(done, "validation", {**scores, "sequences": result.sequences})
             watch(Report(done, last, scores, "validation"))
 
+    def _for_tracking(self) -> SpatiotemporalResNet:
+        """What is validated and exported; training itself goes on from the network as it is."""
+        shared = self.network.shared
+        return averaged(shared, self._start, self.config.trained_share) if self._start else shared
+
     def _export(self, name: str, done: int, **facts: str) -> None:
         facts |= {"variant": self.config.model.variant, "domains": str(len(self.data.domains))}
-        self.folder.export(name, self.network.shared, done, facts)
+        self.folder.export(name, self._for_tracking(), done, facts)
 
 
 def _next(batches: Iterator[Loaded], asked: Callable[[], bool]) -> Loaded | None:

@@ -77,7 +77,14 @@ def test_rates_rise_and_fall() -> None:
 
 @pytest.mark.parametrize(
     "bad",
-    [{"workers": -1}, {"save_every": 0}, {"kept": 0}, {"log_every": 0}, {"without_motion": 1.5}],
+    [
+        {"workers": -1},
+        {"save_every": 0},
+        {"kept": 0},
+        {"log_every": 0},
+        {"without_motion": 1.5},
+        {"trained_share": 0.0},
+    ],
 )
 def test_bad_settings(bad: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):

@@ -427,3 +427,17 @@ def test_the_best_of_validations_is_kept(world: Path, tmp_path: Path, monkeypatc
     lines = [line for line in read(tmp_path) if line["kind"] == "validation"]
     assert [(line["step"], line["auc"]) for line in lines] == list(scores.items())
     assert sum(line["kind"] == "skipped" for line in read(tmp_path)) == 5
+
+
+def test_a_resumed_run_exports_the_mean_with_what_it_started_from(world: Path, tmp_path: Path) -> None:
+    config = small_config(world, "FS", schedule=ScheduleConfig(2, 0, 4), trained_share=0.25)
+    first = trainer(config, world / "data", tmp_path)
+    start = {name: tensor.clone() for name, tensor in first.network.shared.state_dict().items()}
+    first.run(max_steps=2)
+    second = trainer(config, world / "data", tmp_path)
+    weights = checkpoints.load(second.run(resume=True)).tensors
+    name = "appearance.layer3.1.conv2.weight"
+    trained = second.network.shared.state_dict()[name]
+    moved = float((trained - start[name]).abs().max())
+    expected = 0.75 * start[name] + 0.25 * trained
+    torch.testing.assert_close(weights[name].float(), expected, rtol=1e-3, atol=0.05 * moved)
