@@ -6,7 +6,7 @@ Pickle can run code when it is read, so a file in that form is refused, whatever
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import resources
 from pathlib import Path
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from asmd.errors import ConfigError, OutputError, WeightsError
 from asmd.files import replacing
+from asmd.models.baselines import BACKBONES
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
 
@@ -33,6 +34,9 @@ DEFAULT_NAMES = ("asmd-r18", "imagenet-r18")
 
 SHARED_NAME = "resnet18_imagenet_partial.safetensors"
 
+
+BACKBONE = "backbone"
+"""Entry of the metadata that names the network, where it is not the paper's; see `asmd.models.baselines.BACKBONES`."""
 
 REFINEMENT = "refinement."
 """Names of the tensors of a box-refinement head that lies in the same file begin with this."""
@@ -167,7 +171,7 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = SpatiotemporalResNet(config)
+        network = backbone(weights.metadata.get(BACKBONE, SpatiotemporalResNet.name), weights.name)(config)
     if weights.metadata.get("format") == RANDOM:
         return network.eval(), []
     tensors = {n: tensor.float() for n, tensor in weights.tensors.items() if not n.startswith(REFINEMENT)}
@@ -181,6 +185,17 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
     except WeightsError as error:
         raise WeightsError(f"{weights.name}: {error}") from error
     return network.eval(), missing
+
+
+def backbone(name: str, of: str) -> Callable[[STResNetConfig | None], SpatiotemporalResNet]:
+    """What builds the network of that name.
+
+    Raises:
+        WeightsError: if there is none; the text says whose header names it.
+    """
+    if name not in BACKBONES:
+        raise WeightsError(f"{of}: there is no network {name!r}; there are {', '.join(BACKBONES)}")
+    return BACKBONES[name]
 
 
 def build_refinement(weights: Weights) -> BoxRefinement | None:

@@ -53,6 +53,7 @@ COMMANDS: dict[str, str] = {
     "train": "Train the shared features on videos, by a recipe.",
     "refine": "Train the head that tightens boxes, for given weights.",
     "tune": "Choose the weights of the losses by cross-validation over training videos.",
+    "experiment": "Do the paper's tables and figures again, at its scale or a smaller one.",
     "export": "Write the feature network and the classifier for ONNX or OpenVINO, checked against torch.",
     "doctor": "Say what is installed, what the machine can do, and whether the tracker works here.",
 }

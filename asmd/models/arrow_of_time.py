@@ -46,8 +46,8 @@ class ArrowOfTimeHead(nn.Module):
             (B,) logits, above 0 for forward.
         """
         last = network.stages(rgb.flatten(0, 1), flow.flatten(0, 1))[4]
-        assert last.motion is not None
-        maps = torch.cat([last.appearance, last.motion], 1)
+        motion = torch.zeros_like(last.appearance) if last.motion is None else last.motion  # of a network of one stream
+        maps = torch.cat([last.appearance, motion], 1)
         maps = maps.reshape(len(rgb), self.stacks, *maps.shape[1:])
         joined = maps.flatten(1, 2) if self.join == "concatenate" else maps.mean(1)
         logits: Tensor = self.output(joined.mean((2, 3)))

@@ -69,7 +69,7 @@ def set_training(module: nn.Module, training: bool, frozen_batch_norm: bool) -> 
 
 def stage_channels(network: SpatiotemporalResNet) -> tuple[int, ...]:
     """Channels that each stage of one stream of the network gives."""
-    return tuple(network.appearance.blocks(stage)[-1].conv2.out_channels for stage in range(1, len(STAGE_CHANNELS) + 1))
+    return network.channels
 
 
 class NarrowResNet18(ResNet18):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -71,13 +71,25 @@ class SpatiotemporalResNet(nn.Module):
     """Two ResNet-18 streams with residual links from motion to appearance.
 
     With L = 5 it has 22.37 M parameters and gives 512 + 512 features at 7x7 for 224x224 input.
+
+    Attributes:
+        name: of the form, in the header of its weights; see `asmd.models.baselines.BACKBONES`.
     """
+
+    name: ClassVar[str] = "st-resnet"
 
     def __init__(self, config: STResNetConfig | None = None) -> None:
         super().__init__()
         self.config = config or STResNetConfig()
         self.appearance = ResNet18(3, self.config.dilate_layer4)
         self.motion = ResNet18(2 * self.config.flows, self.config.dilate_layer4)
+
+    @property
+    def channels(self) -> tuple[int, ...]:
+        """Channels of one stream at each stage."""
+        return tuple(
+            self.appearance.blocks(stage)[-1].conv2.out_channels for stage in range(1, len(STAGE_CHANNELS) + 1)
+        )
 
     @property
     def feature_size(self) -> int:

@@ -214,6 +214,8 @@ def write_weights(path: Path, network: SpatiotemporalResNet, facts: Mapping[str,
         OutputError: if it cannot be written.
     """
     header = {"format": checkpoints.FORMAT, "motion_trained": "true", **code_version(), **facts}
+    if network.name != SpatiotemporalResNet.name:
+        header[checkpoints.BACKBONE] = network.name
     checkpoints.save(path, _half(network), header)
 
 
