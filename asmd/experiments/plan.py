@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal
 
 from asmd.tracking.config import TrackerConfig
@@ -38,6 +39,7 @@ class Training:
         learnt = asdict(self.config)
         for free in ("footage", "workers", "save_every", "kept", "log_every", "validation"):
             del learnt[free]
+        learnt["start"] = Path(self.config.start).name  # wherever it lies
         return _digest({"training": learnt, "backbone": self.backbone, "start": self.start, "seed": seed})
 
 
