@@ -16,9 +16,9 @@ import json
 import logging
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -31,9 +31,10 @@ from asmd.errors import ConfigError, OutputError
 from asmd.evaluation.results import write_atomic
 from asmd.files import make_folder
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.classifier import POSITIVE, ClassifierConfig
+from asmd.tracking.classifier import ClassifierConfig
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.network import IMAGENET_MEAN, IMAGENET_STD, fold_batch_norm
+from asmd.tracking.perceptron import gradients, log_odds
 
 Runtime = Literal["onnx", "openvino"]
 
@@ -73,16 +74,12 @@ class ClassifierGraph(nn.Module):
         self, samples: Tensor, mean: Tensor, gain: Tensor,
         weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, weight3: Tensor, bias3: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Equation (6)'s classifier: three layers, the target's logit less the background's."""
-        x = (samples - mean) * gain
-        x = torch.relu(x @ weight1.T + bias1)
-        x = torch.relu(x @ weight2.T + bias2)
-        logits = x @ weight3.T + bias3
-        return logits[:, POSITIVE] - logits[:, 1 - POSITIVE]
+        """Equation (6)'s classifier; weights (M, out, in), biases (M, out) of M members, whose answers are averaged."""
+        return log_odds((samples - mean) * gain, [weight1, bias1, weight2, bias2, weight3, bias3])
 
 
 class StepGraph(nn.Module):
-    """One step of `Classifier.train`, its gradient written out, as not every runtime can derive.
+    """One step of `Classifier.train`.
 
     Args:
         config: rates of the layers relative to each other, momentum, decay and the gradient's greatest norm.
@@ -97,37 +94,19 @@ class StepGraph(nn.Module):
         weight1: Tensor, bias1: Tensor, weight2: Tensor, bias2: Tensor, weight3: Tensor, bias3: Tensor,
         moved1: Tensor, moved2: Tensor, moved3: Tensor, moved4: Tensor, moved5: Tensor, moved6: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
-        """Samples (N, D), labels (N,) of 1 for the target and 0; dropout as factors (N, hidden), 1 for none.
+        """Samples (N, D), labels (N,) of 1 for the target and 0; dropout as factors (M, N, hidden), 1 for none.
 
         The momenta are those of the six parameters, in their order, zeros at first. Gives the loss, and parameters and
         momenta after the step.
         """
-        values = (weight1, bias1, weight2, bias2, weight3, bias3)
-        momenta = (moved1, moved2, moved3, moved4, moved5, moved6)
-        w2, w3 = values[2], values[4]
+        config, values = self.config, [weight1, bias1, weight2, bias2, weight3, bias3]
         x = (samples - mean) * gain
-        pre1 = x @ values[0].T + values[1]
-        hidden1 = torch.relu(pre1) * keep1
-        pre2 = hidden1 @ w2.T + values[3]
-        hidden2 = torch.relu(pre2) * keep2
-        logits = hidden2 @ w3.T + values[5]
-        target = torch.stack([1 - labels, labels], dim=1)
-        log_likelihood = torch.log_softmax(logits, dim=1)
-        loss = -(target * log_likelihood).sum(1).mean()
-        # d loss / d logits of a cross-entropy is the softmax less the target.
-        d3 = (torch.exp(log_likelihood) - target) / samples.shape[0]
-        d2 = (d3 @ w3) * keep2 * (pre2 > 0)
-        d1 = (d2 @ w2) * keep1 * (pre1 > 0)
-        gradients = [d1.T @ x, d1.sum(0), d2.T @ hidden1, d2.sum(0), d3.T @ hidden2, d3.sum(0)]
-        if self.config.clip:
-            norm = torch.sqrt(torch.stack([(g * g).sum() for g in gradients]).sum())
-            shrink = torch.clamp(self.config.clip / (norm + 1e-6), max=1.0)
-            gradients = [g * shrink for g in gradients]
+        loss, found = gradients(x, labels, (keep1, keep2), values, config.smoothing, config.clip)
         after, moved = [], []
-        for index, (value, momentum, gradient) in enumerate(zip(values, momenta, gradients, strict=True)):
-            bias = index % 2 == 1
-            factor = (self.config.last_factor if index >= 4 else 1.0) * (2.0 if bias else 1.0)
-            momentum = self.config.momentum * momentum + gradient + (0.0 if bias else self.config.weight_decay) * value
+        momenta = (moved1, moved2, moved3, moved4, moved5, moved6)
+        for index, (value, momentum, gradient) in enumerate(zip(values, momenta, found, strict=True)):
+            factor, decay = config.factors(index)
+            momentum = config.momentum * momentum + gradient + decay * value
             moved.append(momentum)
             after.append(value - rate * factor * momentum)
         return loss, *after, *moved
@@ -135,13 +114,13 @@ class StepGraph(nn.Module):
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph to write: its module, named inputs, names of outputs, and the inputs whose first axis may vary."""
+    """A graph to write: its module, named inputs, names of outputs, and the axis along which an input may vary."""
 
     name: str
     module: nn.Module
     inputs: dict[str, Tensor]
     outputs: tuple[str, ...]
-    free: frozenset[str] = frozenset()
+    free: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,7 +167,7 @@ def export(
         "graphs": {
             graph.name: {
                 "inputs": {
-                    n: ["N" if n in graph.free and i == 0 else s for i, s in enumerate(t.shape)]
+                    n: ["N" if graph.free.get(n) == i else s for i, s in enumerate(t.shape)]
                     for n, t in graph.inputs.items()
                 },
                 "outputs": list(graph.outputs),
@@ -216,22 +195,21 @@ def build(network: SpatiotemporalResNet, config: TrackerConfig, motion: bool) ->
         images["flow"] = normal(1, 2 * network.config.flows, side, side)
     streams = ("appearance", "motion") if motion else ("appearance",)
     maps = tuple(f"{stream}{stage}" for stage in stages for stream in streams)
-    depth, hidden, count = 384, config.classifier.hidden, 24
+    depth, hidden, members, count = 384, config.classifier.hidden, config.classifier.members, 24
     sizes = ((hidden, depth), (hidden,), (hidden, hidden), (hidden,), (2, hidden), (2,))
-    parameters = {n: normal(*s) * 0.1 for n, s in zip(LAYERS, sizes, strict=True)}
-    momenta = {f"momentum_{n}": normal(*s) * 0.01 for n, s in zip(LAYERS, sizes, strict=True)}
+    parameters = {n: normal(members, *s) * 0.1 for n, s in zip(LAYERS, sizes, strict=True)}
+    momenta = {f"momentum_{n}": normal(members, *s) * 0.01 for n, s in zip(LAYERS, sizes, strict=True)}
     samples = {"samples": normal(count, depth)}
     standard = {"mean": normal(depth) * 0.1, "gain": torch.tensor(0.7)}
     labels = (torch.arange(count) % 3 == 0).float()
-    keep = {f"keep{n}": (torch.rand(count, hidden, generator=draw) < 0.5).float() * 2 for n in (1, 2)}
+    keep = {f"keep{n}": (torch.rand(members, count, hidden, generator=draw) < 0.5).float() * 2 for n in (1, 2)}
+    varying = {"samples": 0, "labels": 0} | dict.fromkeys(keep, 1)
     step = {**samples, "labels": labels, **keep, **standard, "rate": torch.tensor(1e-3), **parameters, **momenta}
     after = ("loss", *(f"new_{n}" for n in (*parameters, *momenta)))
     return [
         Graph("features", FeatureGraph(network, stages), images, maps),
-        Graph(
-            "classifier", ClassifierGraph(), {**samples, **standard, **parameters}, ("log_odds",), frozenset(samples)
-        ),
-        Graph("classifier_step", StepGraph(config.classifier), step, after, frozenset(["samples", "labels", *keep])),
+        Graph("classifier", ClassifierGraph(), {**samples, **standard, **parameters}, ("log_odds",), {"samples": 0}),
+        Graph("classifier_step", StepGraph(config.classifier), step, after, varying),
     ]
 
 
@@ -264,7 +242,7 @@ def _to_onnx(graph: Graph, path: Path) -> None:
     except ImportError as error:
         raise ConfigError("the export needs onnx, onnxscript and onnxruntime: pip install 'asmd[export]'") from error
     count = torch.export.Dim("count", min=2)
-    dynamic = tuple(({0: count} if name in graph.free else None) for name in graph.inputs)
+    dynamic = tuple(({graph.free[name]: count} if name in graph.free else None) for name in graph.inputs)
     torch.onnx.export(
         graph.module.eval(),
         tuple(graph.inputs.values()),

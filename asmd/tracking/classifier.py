@@ -7,13 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from asmd.errors import ConfigError
 from asmd.tracking.mining import Indices, MiningConfig, Scores, pool_indices, select
-
-POSITIVE = 1
-"""Index of the target's class in the logits."""
+from asmd.tracking.perceptron import Parameters, gradients, log_odds
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,9 @@ class ClassifierConfig:
     """The classifier and how it is trained.
 
     Attributes:
-        hidden: width of the two hidden layers.
+        members: classifiers that learn side by side from the same minibatches, each from its own first weights and with
+            its own dropout; their log-odds are averaged. One alone loses or keeps a difficult target by chance.
+        hidden: width of the two hidden layers of each.
         init: "gaussian" is MDNet's N(0, 0.01) with biases 0.1, which the printed learning rates hardly move in 30 steps
             (FACTS 0.2); "kaiming" (He et al., ICCV 2015) trains.
         standardise: subtract the mean of the first frame's samples and divide by their overall deviation.
@@ -38,6 +38,7 @@ class ClassifierConfig:
         clip: greatest norm of the gradient; 0 leaves it as it is.
     """
 
+    members: int = 1
     hidden: int = 128
     init: str = "kaiming"
     standardise: bool = True
@@ -56,8 +57,18 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         if self.init not in ("gaussian", "kaiming"):
             raise ConfigError(f"classifier init must be gaussian or kaiming, got {self.init!r}")
-        if min(self.hidden, self.positives) < 1 or min(self.init_steps, self.update_steps) < 0:
-            raise ConfigError("classifier needs hidden and positives of at least 1 and no negative steps")
+        if min(self.members, self.hidden, self.positives) < 1 or min(self.init_steps, self.update_steps) < 0:
+            raise ConfigError("classifier needs members, hidden and positives of at least 1 and no negative steps")
+
+    def factors(self, index: int) -> tuple[float, float]:
+        """Learning rate of a parameter over that of the hidden layers' weights, and its weight decay (MDNet).
+
+        Args:
+            index: among weights and biases of the three layers in turn.
+        """
+        layer, bias = divmod(index, 2)
+        factor = (self.last_factor if layer == 2 else 1.0) * (2.0 if bias else 1.0)
+        return factor, 0.0 if bias else self.weight_decay
 
 
 class Classifier:
@@ -69,6 +80,9 @@ class Classifier:
         mining: how negatives are selected.
         rng: the run's generator; seeds torch's own draws too.
         device: where it runs.
+
+    Attributes:
+        parameters: weights (M, out, in) and biases (M, out) of the layers in turn.
     """
 
     def __init__(
@@ -81,40 +95,31 @@ class Classifier:
     ) -> None:
         self.config, self.mining, self._rng = config, mining, rng
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        self.parameters: Parameters = []
         sizes = (features, config.hidden, config.hidden, 2)
-        self.layers = [nn.Linear(a, b, device=device) for a, b in pairwise(sizes)]
-        for index, layer in enumerate(self.layers):
-            self._initialise(layer, last=index == len(self.layers) - 1)
+        for number, (inputs, outputs) in enumerate(pairwise(sizes)):
+            last = number == len(sizes) - 2
+            deviation = 0.01 if config.init == "gaussian" or last else (2.0 / inputs) ** 0.5
+            weight = torch.randn(config.members, outputs, inputs, generator=self._generator) * deviation
+            bias = torch.full((config.members, outputs), 0.1 if config.init == "gaussian" and not last else 0.0)
+            self.parameters += [weight.to(device), bias.to(device)]
         self._mean = torch.zeros(features, device=device)
         self._gain = 1.0
-
-    def _initialise(self, layer: nn.Linear, last: bool) -> None:
-        with torch.no_grad():
-            deviation = 0.01 if self.config.init == "gaussian" or last else (2.0 / layer.in_features) ** 0.5
-            layer.weight.copy_(torch.randn(layer.weight.shape, generator=self._generator) * deviation)
-            layer.bias.fill_(0.1 if self.config.init == "gaussian" and not last else 0.0)
 
     def standardise(self, samples: Tensor) -> None:
         """Takes mean and deviation of descriptors (N, D) as those of all that is to come."""
         self._mean = samples.mean(0)
         self._gain = 1.0 / max(float((samples - self._mean).square().mean().sqrt()), 1e-6)
 
-    def logits(self, samples: Tensor, train: bool = False) -> Tensor:
-        """(N, D) descriptors -> (N, 2) logits, background first."""
-        x = (samples - self._mean) * self._gain
-        for layer in self.layers[:-1]:
-            x = torch.relu(layer(x))
-            if train and self.config.dropout > 0:
-                keep = torch.rand(x.shape, generator=self._generator).to(x.device) >= self.config.dropout
-                x = x * keep / (1 - self.config.dropout)
-        return self.layers[-1](x)  # type: ignore[no-any-return]
+    def _standard(self, samples: Tensor) -> Tensor:
+        return (samples - self._mean) * self._gain
 
     @torch.inference_mode()
     def margins(self, samples: Tensor) -> Tensor:
         """(N, D) descriptors -> (N,) log-odds of being the target; 0 is the decision boundary."""
-        logits = self.logits(samples)
-        return logits[:, POSITIVE] - logits[:, 1 - POSITIVE]
+        return log_odds(self._standard(samples), self.parameters)
 
+    @torch.inference_mode()
     def train(self, positives: Tensor, negatives: Tensor, steps: int, rate: float) -> float:
         """Minimises the cross-entropy of eq. (6), with the negative term that the equation leaves out (FACTS 0.3).
 
@@ -129,39 +134,36 @@ class Classifier:
         """
         if steps == 0 or len(positives) == 0 or len(negatives) == 0:
             return float("nan")
-        optimiser = torch.optim.SGD(self._groups(rate), momentum=self.config.momentum)
-        parameters = [p for layer in self.layers for p in layer.parameters()]
+        config = self.config
+        momenta = [torch.zeros_like(p) for p in self.parameters]
         loss = torch.tensor(float("nan"))
         queue = np.empty(0, dtype=np.intp)
         scored: tuple[Indices, Scores] | None = None
         for step in range(steps):
-            while len(queue) < self.config.positives:
+            while len(queue) < config.positives:
                 queue = np.concatenate([queue, self._rng.permutation(len(positives))])
-            batch, queue = queue[: self.config.positives], queue[self.config.positives :]
+            batch, queue = queue[: config.positives], queue[config.positives :]
             if scored is None or step % self.mining.interval == 0:
                 scored = self._scored_pool(negatives)
             hard = self._mine(*scored)
-            samples = torch.cat([positives[torch.from_numpy(batch)], negatives[torch.from_numpy(hard)]])
-            labels = torch.zeros(len(samples), dtype=torch.long, device=samples.device)
-            labels[: len(batch)] = POSITIVE
-            loss = nn.functional.cross_entropy(
-                self.logits(samples, train=True), labels, label_smoothing=2 * self.config.smoothing
-            )
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self.config.clip:
-                nn.utils.clip_grad_norm_(parameters, self.config.clip)
-            optimiser.step()
-        return float(loss.detach())
+            x = self._standard(torch.cat([positives[torch.from_numpy(batch)], negatives[torch.from_numpy(hard)]]))
+            labels = torch.zeros(len(x), device=x.device)
+            labels[: len(batch)] = 1
+            keep = (self._dropout(len(x)), self._dropout(len(x)))
+            loss, found = gradients(x, labels, keep, self.parameters, config.smoothing, config.clip)
+            for index, (value, momentum, gradient) in enumerate(zip(self.parameters, momenta, found, strict=True)):
+                factor, decay = config.factors(index)
+                momentum.mul_(config.momentum).add_(gradient).add_(value, alpha=decay)
+                value.add_(momentum, alpha=-rate * factor)
+        return float(loss)
 
-    def _groups(self, rate: float) -> list[dict[str, object]]:
-        """Parameters with their rates: the last layer learns faster, biases twice as fast and without decay (MDNet)."""
-        groups: list[dict[str, object]] = []
-        for layer in self.layers:
-            own = rate * (self.config.last_factor if layer is self.layers[-1] else 1.0)
-            groups.append({"params": [layer.weight], "lr": own, "weight_decay": self.config.weight_decay})
-            groups.append({"params": [layer.bias], "lr": 2 * own, "weight_decay": 0.0})
-        return groups
+    def _dropout(self, count: int) -> Tensor:
+        """Factors (M, N, H) of hidden units; one factor where none is ever dropped."""
+        share = self.config.dropout
+        if share == 0:
+            return self._mean.new_ones(())
+        drawn = torch.rand(self.config.members, count, self.config.hidden, generator=self._generator)
+        return ((drawn >= share).float() / (1 - share)).to(self._mean.device)
 
     def _scored_pool(self, negatives: Tensor) -> tuple[Indices, Scores]:
         """Negatives that minibatches are selected from, and how much each looks like the target."""

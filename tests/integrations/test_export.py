@@ -31,41 +31,35 @@ def classifier(config: ClassifierConfig) -> Classifier:
 
 
 def parameters(made: Classifier) -> list[torch.Tensor]:
-    return [p.detach().clone() for layer in made.layers for p in (layer.weight, layer.bias)]
+    return [p.clone() for p in made.parameters]
 
 
 def test_the_classifier_graph_is_the_classifier() -> None:
-    made = classifier(ClassifierConfig())
+    made = classifier(ClassifierConfig(members=3))
     samples = torch.randn(9, 20)
     got = ClassifierGraph()(samples, made._mean, torch.tensor(made._gain), *parameters(made))
     torch.testing.assert_close(got, made.margins(samples).clone())
 
 
-@pytest.mark.parametrize("clip", [0.0, 0.05, 10.0])
-def test_the_step_is_that_of_sgd(clip: float) -> None:
-    """Three steps, so that momentum counts; gradients by autograd, updates by torch's optimiser."""
-    config = ClassifierConfig(dropout=0.0, clip=clip)
+def test_the_steps_are_those_of_training() -> None:
+    """Three steps, so that momentum counts."""
+    config = ClassifierConfig(members=2, dropout=0.0, positives=4, smoothing=0.1)
     made = classifier(config)
+    made.mining = MiningConfig("rand", count=8, pool=8)
+    draw = torch.Generator().manual_seed(0)
+    positives, negatives = torch.randn(4, 20, generator=draw), torch.randn(8, 20, generator=draw)
+    samples, labels = torch.cat([positives, negatives]), (torch.arange(12) < 4).float()
     state = parameters(made)
     state += [torch.zeros_like(p) for p in state]
-    optimiser = torch.optim.SGD(made._groups(0.01), momentum=config.momentum)
-    step = StepGraph(config)
-    for number in range(3):
-        draw = torch.Generator().manual_seed(number)
-        samples, labels = torch.randn(12, 20, generator=draw), (torch.arange(12) % 4 == 0).float()
-        loss = torch.nn.functional.cross_entropy(made.logits(samples), labels.long())
-        optimiser.zero_grad()
-        loss.backward()
-        if clip:
-            torch.nn.utils.clip_grad_norm_([p for layer in made.layers for p in layer.parameters()], clip)
-        optimiser.step()
-        ones = torch.ones(12, config.hidden)
-        ours, *state = step(
+    step, ones = StepGraph(config), torch.ones(2, 12, config.hidden)
+    loss = torch.tensor(0.0)
+    for _ in range(3):
+        loss, *state = step(
             samples, labels, ones, ones, made._mean, torch.tensor(made._gain), torch.tensor(0.01), *state
         )
-        torch.testing.assert_close(ours, loss.detach())
-        for got, wanted in zip(state[:6], parameters(made), strict=True):
-            torch.testing.assert_close(got, wanted)
+    assert made.train(positives, negatives, 3, 0.01) == pytest.approx(float(loss), rel=1e-4)
+    for got, wanted in zip(state[:6], parameters(made), strict=True):
+        torch.testing.assert_close(got, wanted)
 
 
 @pytest.mark.parametrize("runtime", ["onnx", "openvino"])

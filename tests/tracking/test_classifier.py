@@ -25,8 +25,8 @@ def clouds(seed: int = 0, features: int = 20, gap: float = 1.0) -> tuple[torch.T
 
 
 def test_layers_are_three_and_sized_as_printed() -> None:
-    shapes = [tuple(layer.weight.shape) for layer in build(features=1024).layers]
-    assert shapes == [(128, 1024), (128, 128), (2, 128)]
+    shapes = [tuple(p.shape) for p in build(ClassifierConfig(members=3), features=1024).parameters]
+    assert shapes == [(3, 128, 1024), (3, 128), (3, 128, 128), (3, 128), (3, 2, 128), (3, 2)]
 
 
 def test_it_learns_to_separate() -> None:
@@ -53,13 +53,13 @@ def test_one_step_by_hand() -> None:
     classifier = Classifier(3, config, MiningConfig("rand", count=12, pool=12), np.random.default_rng(0), CPU)
     positives, negatives = torch.ones(4, 3), -torch.ones(12, 3)
     with torch.no_grad():
-        p = torch.softmax(classifier.logits(torch.cat([positives, negatives])), 1)
-        labels = torch.zeros(16, 2)
-        labels[:4, 1] = labels[4:, 0] = 1
-        gradient = (p - labels).mean(0)
-        expected = classifier.layers[-1].bias - 1e-3 * 10 * 2 * gradient
+        p = torch.sigmoid(classifier.margins(torch.cat([positives, negatives])))
+        labels = torch.zeros(16)
+        labels[:4] = 1
+        gradient = (p - labels).mean()
+        expected = classifier.parameters[-1][0] - 1e-3 * 10 * 2 * torch.stack([-gradient, gradient])
     classifier.train(positives, negatives, 1, 1e-3)
-    assert torch.allclose(classifier.layers[-1].bias, expected, atol=1e-6)
+    assert torch.allclose(classifier.parameters[-1][0], expected, atol=1e-6)
 
 
 def test_same_seed_same_weights() -> None:
@@ -74,9 +74,9 @@ def test_same_seed_same_weights() -> None:
 @pytest.mark.parametrize("sizes", [(0, 10), (10, 0)])
 def test_nothing_to_learn_from(sizes: tuple[int, int]) -> None:
     classifier = build()
-    before = classifier.layers[0].weight.clone()
+    before = classifier.parameters[0].clone()
     assert np.isnan(classifier.train(torch.randn(sizes[0], 20), torch.randn(sizes[1], 20), 3, 1e-3))
-    assert torch.equal(classifier.layers[0].weight, before)
+    assert torch.equal(classifier.parameters[0], before)
 
 
 def test_fewer_samples_than_a_minibatch() -> None:
@@ -112,6 +112,19 @@ def test_random_negatives_are_drawn_for_every_minibatch() -> None:
     classifier.train(positives, negatives, 3, 1e-3)
     assert all(len(set(batch)) == 24 for batch in drawn)
     assert len({tuple(batch) for batch in drawn}) == 3
+
+
+def test_members_differ_and_their_mean_decides() -> None:
+    classifier, (positives, negatives) = build(ClassifierConfig(members=3)), clouds()
+    classifier.train(positives, negatives, 5, 1e-3)
+    every = classifier.parameters
+    alone = []
+    for member in range(3):
+        classifier.parameters = [p[member : member + 1] for p in every]
+        alone.append(classifier.margins(positives))
+    classifier.parameters = every
+    assert not torch.allclose(alone[0], alone[1], atol=1e-3)
+    torch.testing.assert_close(classifier.margins(positives).clone(), torch.stack(alone).mean(0))
 
 
 def test_bad_settings() -> None:
