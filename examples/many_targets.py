@@ -14,16 +14,17 @@ from asmd.video.sources import open_source
 
 
 def main(path: str, output: str, *named: str, weights: str | None = None, format: str = "cvat") -> None:
-    """One pass over the video, a tracker for each object."""
+    """One pass over the video, for all objects at once."""
     boxes = {name: parse_box(box) for name, _, box in (text.partition("=") for text in named)}
-    trackers = {name: asmd.Tracker.from_pretrained(weights, preset="realtime", seed=n) for n, name in enumerate(boxes)}
-    results = {name: [] for name in boxes}
+    tracker = asmd.MultiTracker.from_pretrained(weights, preset="realtime", seed=0)
+    names = list(boxes)  # targets are numbered in the order of their boxes
+    results = {name: [] for name in names}
     source = open_source(path)
     with source.frames() as frames:
         for number, frame in frames:
-            for name, tracker in trackers.items():
-                result = tracker.update(frame) if number else tracker.init(frame, boxes[name])
-                results[name].append(result)
+            found = tracker.update(frame) if number else tracker.init(frame, boxes.values())
+            for target, result in found.items():
+                results[names[target]].append(result)
     targets = [Target.of_results(name, found, drawn=[0]) for name, found in results.items()]
     annotation = Annotation.of(targets, size=(frame.shape[1], frame.shape[0]), fps=source.fps, name=path)
     for written in asmd.convert.write(annotation, output, format):

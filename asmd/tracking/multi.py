@@ -24,9 +24,8 @@ from asmd.flow import FlowStack
 from asmd.sequence import Frame
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import View
 from asmd.tracking.result import TrackResult
-from asmd.tracking.sharing import SharingConfig, look_at_all
+from asmd.tracking.sharing import Look, SharingConfig, look_at_all
 from asmd.tracking.tracker import ProposalSource, Tracker
 
 Results: TypeAlias = dict[int, TrackResult]
@@ -223,12 +222,12 @@ class MultiTracker:
             self._flow.push(frame)
         trackers = list(wanted.values())
         extractors, places = [t.extractor for t in trackers], [t.place for t in trackers]
-        views = look_at_all(frame, self._flow, extractors, places, self.sharing) if trackers else []
+        looks = look_at_all(frame, self._flow, extractors, places, self.sharing)
 
-        def advance(tracker: Tracker, view: View) -> Callable[[float], TrackResult]:
-            return lambda began: tracker.advance(frame, view, began)
+        def advance(tracker: Tracker, look: Look) -> Callable[[float], TrackResult]:
+            return lambda began: tracker.advance(frame, look(), began)
 
-        jobs = {n: advance(t, v) for (n, t), v in zip(wanted.items(), views, strict=True)}
+        jobs = {n: advance(t, look) for (n, t), look in zip(wanted.items(), looks, strict=True)}
         return self._run(jobs, started)
 
     def _known(self, target: int) -> Tracker:

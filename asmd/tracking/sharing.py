@@ -8,8 +8,9 @@ by itself. Regions that are not joined go through the network together, as one b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
@@ -25,6 +26,9 @@ from asmd.tracking.inputs import region_corners
 
 Corners: TypeAlias = NDArray[np.int64]
 """(4,) x1, y1, x2, y2 in pixels of the frame; may reach beyond it."""
+
+Look: TypeAlias = Callable[[], View]
+"""Makes a target's view of what the network has given; the looks of several targets may be made at the same time."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def look_at_all(
     extractors: Sequence[Extractor],
     places: Sequence[Boxes],
     config: SharingConfig,
-) -> list[View]:
+) -> list[Look]:
     """What `Extractor.look` gives for each target, of as few passes through the network as may be.
 
     Args:
@@ -148,27 +152,27 @@ def look_at_all(
         config: when a pass is shared.
 
     Returns:
-        A view for each target.
+        For each target what makes its view. The network has run by then, but for extractors of crops.
     """
     squares = [e for e in extractors if isinstance(e, RegionExtractor)]
     if len(squares) < 2 or len(squares) < len(extractors):
-        return [e.look(frame, flow, place) for e, place in zip(extractors, places, strict=True)]
+        return [partial(e.look, frame, flow, place) for e, place in zip(extractors, places, strict=True)]
     settings = squares[0].config
     regions = [region_corners(place, settings.region_scale) for place in places]
     passes = plan(regions, settings.region_size, config)
-    views: dict[int, View] = {}
+    looks: dict[int, Look] = {}
     alone = [p.members[0] for p in passes if len(p.members) == 1]
     if alone:
         size = (settings.region_size, settings.region_size)
         maps = squares[0].maps(frame, flow, np.stack([regions[i] for i in alone]), size)
         for row, i in enumerate(alone):
-            views[i] = squares[i].view(_part(maps, slice(row, row + 1)), regions[i], _scale(regions[i], size))
+            own = _part(maps, slice(row, row + 1))
+            looks[i] = partial(squares[i].view, own, regions[i], _scale(regions[i], size))
     for shared in passes:
         if len(shared.members) > 1:
             maps = squares[0].maps(frame, flow, shared.corners[None], shared.pixels)
-            for i in shared.members:
-                views[i] = _own_view(squares[i], maps, shared, regions[i])
-    return [views[i] for i in range(len(extractors))]
+            looks |= {i: partial(_own_view, squares[i], maps, shared, regions[i]) for i in shared.members}
+    return [looks[i] for i in range(len(extractors))]
 
 
 def _scale(corners: Corners, pixels: tuple[int, int]) -> Boxes:

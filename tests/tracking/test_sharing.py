@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -11,13 +13,17 @@ from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.flow import FlowConfig, FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.features import FeatureConfig, RegionExtractor, RegionView
+from asmd.tracking.features import FeatureConfig, RegionExtractor, RegionView, View
 from asmd.tracking.inputs import region_corners
 from asmd.tracking.network import FeatureNetwork
 from asmd.tracking.sharing import SharingConfig, look_at_all, plan
 
 SIDE = 257
 NEVER = SharingConfig(tolerance=0.0)
+
+
+def views_of(*args: Any) -> list[View]:
+    return [look() for look in look_at_all(*args)]
 
 
 def square(x: int, y: int, side: int) -> np.ndarray:
@@ -100,8 +106,8 @@ def test_a_view_of_a_joined_pass_describes_boxes_as_one_of_its_own(
     """At a scale a few percent off, and with other ground about it, descriptors stay close, each in its own basis."""
     frame = scene.frame(0)
     assert len(plan([region_corners(b, 4.5) for b in BOXES], SIDE, SharingConfig())) == 1
-    shared = look_at_all(frame, None, extractors, BOXES, SharingConfig())
-    alone = look_at_all(frame, None, extractors, BOXES, NEVER)
+    shared = views_of(frame, None, extractors, BOXES, SharingConfig())
+    alone = views_of(frame, None, extractors, BOXES, NEVER)
 
     def near(view: object, box: Boxes) -> torch.Tensor:
         assert isinstance(view, RegionView)
@@ -117,7 +123,7 @@ def test_a_view_of_a_joined_pass_describes_boxes_as_one_of_its_own(
 
 def test_views_of_a_batch_are_those_of_single_looks(extractors: list[RegionExtractor], scene: Scene) -> None:
     frame = scene.frame(0)
-    views = look_at_all(frame, None, extractors, BOXES, NEVER)
+    views = views_of(frame, None, extractors, BOXES, NEVER)
     for extractor, view, box in zip(extractors, views, BOXES, strict=True):
         assert isinstance(view, RegionView)
         own = extractor.look(frame, None, box)
@@ -131,8 +137,8 @@ def test_flow_is_cut_with_the_frame(network: SpatiotemporalResNet, scene: Scene)
     for t in range(3):
         flow.push(scene.frame(t))
     made = [RegionExtractor(runner, FeatureConfig(region_size=SIDE, channels=0), motion=True) for _ in range(2)]
-    shared = look_at_all(scene.frame(2), flow, made, BOXES, SharingConfig())
-    alone = look_at_all(scene.frame(2), flow, made, BOXES, NEVER)
+    shared = views_of(scene.frame(2), flow, made, BOXES, SharingConfig())
+    alone = views_of(scene.frame(2), flow, made, BOXES, NEVER)
     for one, other, box in zip(shared, alone, BOXES, strict=True):
         a, b = (v.describe(box[None]).identity for v in (one, other))
         assert a.shape == b.shape
@@ -140,7 +146,7 @@ def test_flow_is_cut_with_the_frame(network: SpatiotemporalResNet, scene: Scene)
 
 
 def test_a_lone_target_has_the_view_of_a_single_look(extractors: list[RegionExtractor], scene: Scene) -> None:
-    (only,) = look_at_all(scene.frame(0), None, extractors[:1], BOXES[:1], SharingConfig())
+    (only,) = views_of(scene.frame(0), None, extractors[:1], BOXES[:1], SharingConfig())
     own = extractors[0].look(scene.frame(0), None, BOXES[0])
     assert isinstance(only, RegionView)
     assert torch.equal(only.describe(BOXES[0][None]).identity, own.describe(BOXES[0][None]).identity)
