@@ -38,8 +38,8 @@ class ClassifierConfig:
         clip: greatest norm of the gradient; 0 leaves it as it is.
     """
 
-    members: int = 1
-    hidden: int = 128
+    members: int = 3
+    hidden: int = 48
     init: str = "kaiming"
     standardise: bool = True
     smoothing: float = 0.0

@@ -115,6 +115,8 @@ class TrackerConfig:
             search=SearchConfig(best=1, flow_share=0.0),
             sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
+                members=1,
+                hidden=128,
                 init="gaussian",
                 standardise=False,
                 dropout=0.5,

@@ -25,12 +25,12 @@ def clouds(seed: int = 0, features: int = 20, gap: float = 1.0) -> tuple[torch.T
 
 
 def test_layers_are_three_and_sized_as_printed() -> None:
-    shapes = [tuple(p.shape) for p in build(ClassifierConfig(members=3), features=1024).parameters]
+    shapes = [tuple(p.shape) for p in build(ClassifierConfig(members=3, hidden=128), features=1024).parameters]
     assert shapes == [(3, 128, 1024), (3, 128), (3, 128, 128), (3, 128), (3, 2, 128), (3, 2)]
 
 
 def test_it_learns_to_separate() -> None:
-    classifier, (positives, negatives) = build(), clouds()
+    classifier, (positives, negatives) = build(ClassifierConfig(hidden=128)), clouds()
     classifier.standardise(torch.cat([positives, negatives]))
     loss = classifier.train(positives, negatives, 50, 1e-3)
     assert loss < 0.1
@@ -49,7 +49,7 @@ def test_the_printed_schedule_hardly_moves_random_layers() -> None:
 
 def test_one_step_by_hand() -> None:
     """SGD on a two-class softmax: the last bias moves by rate * 10 (last layer) * 2 (bias) * mean gradient."""
-    config = ClassifierConfig(positives=4, clip=0.0, momentum=0.0, dropout=0.0)
+    config = ClassifierConfig(members=1, positives=4, clip=0.0, momentum=0.0, dropout=0.0)
     classifier = Classifier(3, config, MiningConfig("rand", count=12, pool=12), np.random.default_rng(0), CPU)
     positives, negatives = torch.ones(4, 3), -torch.ones(12, 3)
     with torch.no_grad():
