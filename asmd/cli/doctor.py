@@ -43,6 +43,7 @@ def run(options: Options) -> int:
         ("cpu flags", _cpu_flags),
         ("packages", lambda: _versions(_requirements(None))),
         ("torch", _torch),
+        ("network", _network),
         ("codecs", _codecs),
         ("sample clip", _sample),
         ("extras", _extras),
@@ -94,6 +95,20 @@ def _torch() -> str:
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())] or ["cpu only"]
     threads = f"{torch.get_num_threads()} threads, {torch.get_num_interop_threads()} between operations"
     return f"{threads}, {torch.backends.cpu.get_cpu_capability()}, {', '.join(devices)}"
+
+
+def _network() -> str:
+    """What the network runs in, and in which type, where nothing else is asked for."""
+    import torch
+
+    from asmd.tracking.network import choose_backend, fast_dtype
+
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    backend, dtype = choose_backend("auto", device), str(fast_dtype(device)).removeprefix("torch.")
+    text = f"{backend} on {device.type}, {dtype}"
+    if backend == "torch" and device.type == "cpu":
+        text += "; faster with OpenVINO: pip install 'asmd[openvino]'"
+    return text
 
 
 def _codecs() -> str:

@@ -33,7 +33,9 @@ from asmd.files import make_folder
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.classifier import ClassifierConfig
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.network import IMAGENET_MEAN, IMAGENET_STD, fold_batch_norm
+from asmd.tracking.inputs import IMAGENET_MEAN, IMAGENET_STD
+from asmd.tracking.network import fold_batch_norm
+from asmd.tracking.openvino_network import load_openvino
 from asmd.tracking.perceptron import gradients, log_odds
 
 Runtime = Literal["onnx", "openvino"]
@@ -269,8 +271,8 @@ def _run_onnx(path: Path, inputs: dict[str, Any]) -> list[Any]:
 def _to_openvino(onnx: Path, inputs: dict[str, Any]) -> list[Any]:
     """Convert beside the ONNX file, in float32, and run what was written."""
     try:
-        import openvino
-    except ImportError as error:
+        openvino = load_openvino()
+    except ConfigError as error:
         raise ConfigError("the export to OpenVINO needs it: pip install 'asmd[export]'") from error
     path = onnx.with_suffix(".xml")
     openvino.save_model(openvino.convert_model(str(onnx)), str(path), compress_to_fp16=False)

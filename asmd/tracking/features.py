@@ -22,7 +22,7 @@ from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
-from asmd.tracking.network import FeatureNetwork
+from asmd.tracking.network import Backend, FeatureNetwork
 
 POOLED_AT_ONCE = 256
 """Boxes that are pooled at the same time."""
@@ -44,6 +44,7 @@ class FeatureConfig:
         context: candidates are enlarged by this before they are described; 107 / 75 is MDNet's padding of 16.
         crop_size: side of a warped candidate in network pixels.
         batch: candidates that go through the network at once (crop).
+        backend: what the network runs in: "torch", "openvino", or "auto" for the faster that is there.
     """
 
     extractor: Literal["region", "crop"] = "region"
@@ -56,6 +57,7 @@ class FeatureConfig:
     context: float = 1.0
     crop_size: int = 224
     batch: int = 32
+    backend: Backend = "auto"
 
     def __post_init__(self) -> None:
         if not self.stages or not set(self.stages) <= {1, 2, 3, 4}:
@@ -107,11 +109,10 @@ class Extractor(Protocol):
 
 
 class _Inputs:
-    """Cuts both streams' inputs from a frame and its flow."""
+    """Cuts both streams' inputs from a frame and its flow; `unit` is whether cells of maps have unit length."""
 
-    def __init__(self, network: FeatureNetwork, motion: bool) -> None:
-        self.network = network
-        self.motion = motion
+    def __init__(self, network: FeatureNetwork, motion: bool, unit: bool) -> None:
+        self.network, self.motion, self._unit = network, motion, unit
 
     def streams(
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], size: tuple[int, int]
@@ -134,7 +135,7 @@ class _Inputs:
         # A lone rectangle, the usual case, is not copied.
         rgb = np.stack([rgb for rgb, _ in cuts]) if len(cuts) > 1 else cuts[0][0][None]
         flows = [motion for _, motion in cuts if motion is not None]
-        return self.network.maps(rgb, np.stack(flows) if flows else None, stages)
+        return self.network.maps(rgb, np.stack(flows) if flows else None, stages, self._unit)
 
 
 class RegionView:
@@ -189,7 +190,7 @@ class RegionExtractor:
     """
 
     def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
-        self._inputs = _Inputs(network, motion)
+        self._inputs = _Inputs(network, motion, unit=True)
         self._config = config
         self._bases: list[Tensor] = []
 
@@ -243,7 +244,7 @@ class RegionExtractor:
         """A view from maps that are there already.
 
         Args:
-            stages: stage -> maps (1, C, h, w) of one rectangle of a frame.
+            stages: stage -> maps (1, C, h, w) of one rectangle of a frame, of cells of unit length.
             corners: (4,) x1, y1, x2, y2 of it in pixels of the frame.
             scale: (2,) pixels of the network's input per pixel of the frame, across and down.
         """
@@ -253,7 +254,6 @@ class RegionExtractor:
             for stream in stages[stage]:
                 if stream is not None:
                     cells = stream[0].permute(1, 2, 0)
-                    cells = torch.nn.functional.normalize(cells, dim=2)
                     appearance.setdefault(stage, (cells, self._inputs.network.stride(stage)))
                     if self._bases:
                         cells = cells @ self._bases[len(maps)]
@@ -292,7 +292,7 @@ class CropExtractor:
     """The paper's way: every candidate through the network, warped to a square (its aspect ratio is not kept)."""
 
     def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
-        self._inputs = _Inputs(network, motion)
+        self._inputs = _Inputs(network, motion, unit=False)
         self._config = config
 
     def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
@@ -317,6 +317,11 @@ def build_extractor(
         config: settings.
         motion: whether the motion stream runs.
         device: where the network runs.
+
+    Raises:
+        ConfigError: if the settings ask for a runtime that is not there.
     """
-    runner = FeatureNetwork(network, device)
-    return (CropExtractor if config.extractor == "crop" else RegionExtractor)(runner, config, motion)
+    runner = FeatureNetwork(network, device, backend=config.backend)
+    region = config.extractor == "region"
+    runner.prepare(config.stages if region else (4,), motion, unit=region)
+    return (RegionExtractor if region else CropExtractor)(runner, config, motion)

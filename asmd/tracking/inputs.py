@@ -7,7 +7,9 @@ from typing import TypeAlias
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.flow import Flow, network_input
@@ -15,6 +17,9 @@ from asmd.sequence import Frame
 
 Image: TypeAlias = NDArray[np.integer | np.floating]
 """A frame or a flow: (H, W, C)."""
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 def region_corners(around: Boxes, scale: float) -> NDArray[np.int64]:
@@ -87,3 +92,10 @@ def stream_inputs(
     layers = [cut(flow, scaled, size, replicate=False) for flow in flows]
     motion = network_input(np.concatenate(layers, axis=2).astype(np.float32))
     return cut(frame, corners, size, replicate=True), motion
+
+
+def scaling(device: torch.device) -> tuple[Tensor, Tensor]:
+    """Factor and summand (1, 3, 1, 1) that take pixels in 0..255 to what ImageNet's networks are given."""
+    scale = torch.tensor([1 / (255 * s) for s in IMAGENET_STD], device=device)
+    shift = torch.tensor([-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], device=device)
+    return scale.view(1, 3, 1, 1), shift.view(1, 3, 1, 1)

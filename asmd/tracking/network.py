@@ -1,21 +1,23 @@
-"""The frozen network as the tracker runs it: folded, in the fastest type of the device, from images to maps."""
+"""The frozen network as the tracker runs it: folded, in the fastest type of the device, from images to maps.
+
+Two runtimes stand behind one interface: torch, and OpenVINO (`asmd.tracking.openvino_network`), faster on a CPU.
+"""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
+from typing import Literal, Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from asmd.errors import ConfigError
 from asmd.models.resnet import BasicBlock, ResNet18
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from asmd.tracking.inputs import Image, scaling
+from asmd.tracking.openvino_network import OpenVINORunner, installed, load_openvino
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -42,9 +44,82 @@ def fold_batch_norm(network: SpatiotemporalResNet) -> SpatiotemporalResNet:
 
 def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
     conv, batch_norm = parent.get_submodule(convolution), parent.get_submodule(norm)
-    assert isinstance(conv, nn.Conv2d) and isinstance(batch_norm, nn.BatchNorm2d)
+    if not isinstance(batch_norm, nn.BatchNorm2d):  # a narrow network's group norm depends on its input
+        return
+    assert isinstance(conv, nn.Conv2d)
     setattr(parent, convolution, fuse_conv_bn_eval(conv, batch_norm))
     setattr(parent, norm, nn.Identity())
+
+
+Backend = Literal["auto", "torch", "openvino"]
+
+
+def choose_backend(
+    wanted: Backend, device: torch.device, form: type[SpatiotemporalResNet] = SpatiotemporalResNet
+) -> Literal["torch", "openvino"]:
+    """What a network of that form runs in; "auto" is OpenVINO where that is installed and runs it on the device.
+
+    Raises:
+        ConfigError: if OpenVINO is asked for and is not installed, or does not run it.
+    """
+    known = form is SpatiotemporalResNet
+    if wanted == "auto":
+        return "openvino" if device.type == "cpu" and known and installed() else "torch"
+    if wanted == "openvino":
+        if device.type != "cpu":
+            raise ConfigError(f"the backend openvino runs on the CPU, not on {device.type}")
+        if not known:
+            raise ConfigError(f"the backend openvino runs two-stream ResNets, not {form.name}")
+        load_openvino()
+    return wanted
+
+
+class Runner(Protocol):
+    """A runtime with a network in it."""
+
+    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
+        """Does what has to be done once before `maps` with such arguments."""
+        ...
+
+    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+        """See `FeatureNetwork.maps`."""
+        ...
+
+
+class TorchRunner:
+    """Runs a network in torch.
+
+    Args:
+        network: with its batch norms folded; it is moved to the device.
+        device: where it runs.
+        dtype: of the arithmetic.
+    """
+
+    def __init__(self, network: SpatiotemporalResNet, device: torch.device, dtype: torch.dtype) -> None:
+        self._network = network.to(device, dtype)
+        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._device, self._dtype = device, dtype
+        self._scale, self._shift = scaling(device)
+
+    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
+        """Nothing to prepare."""
+
+    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+        """See `FeatureNetwork.maps`."""
+        # Height-width-channel memory is torch's channels_last once the axes are permuted: nothing is copied.
+        image = torch.from_numpy(rgb).to(self._device).permute(0, 3, 1, 2).float()
+        image = torch.addcmul(self._shift, image, self._scale).to(self._dtype)
+        motion = None
+        if flow is not None:
+            motion = torch.from_numpy(flow).to(self._device).permute(0, 3, 1, 2).to(self._dtype)
+        maps: dict[int, StreamMaps] = self._network.stages(image, motion, stages)
+        if not unit:
+            return maps
+        return {n: StreamMaps(_unit(a), None if m is None else _unit(m)) for n, (a, m) in maps.items()}
+
+
+def _unit(maps: Tensor) -> Tensor:
+    return nn.functional.normalize(maps, dim=1)
 
 
 class FeatureNetwork:
@@ -54,42 +129,50 @@ class FeatureNetwork:
         network: in evaluation mode; copied.
         device: where it runs.
         dtype: of the arithmetic; the fastest that the device has where not given.
+        backend: the runtime.
+
+    Attributes:
+        backend: the runtime that was chosen.
+
+    Raises:
+        ConfigError: if the runtime is not there.
     """
 
-    def __init__(self, network: SpatiotemporalResNet, device: torch.device, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self,
+        network: SpatiotemporalResNet,
+        device: torch.device,
+        dtype: torch.dtype | None = None,
+        backend: Backend = "auto",
+    ) -> None:
         self.device = device
         self.dtype = dtype or fast_dtype(device)
-        self._network = fold_batch_norm(network).to(device, self.dtype)
-        self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for parameter in self._network.parameters():
+        self.backend = choose_backend(backend, device, type(network))
+        folded = fold_batch_norm(network)
+        for parameter in folded.parameters():
             parameter.requires_grad_(False)
+        self._runner: Runner
+        if self.backend == "openvino":
+            self._runner = OpenVINORunner(folded.to(device, torch.float32), self.dtype)
+        else:
+            self._runner = TorchRunner(folded, device, self.dtype)
         self.stride = network.stride
-        self._scale = torch.tensor([1 / (255 * s) for s in IMAGENET_STD], device=device).view(1, 3, 1, 1)
-        self._shift = torch.tensor([-m / s for m, s in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)], device=device)
-        self._shift = self._shift.view(1, 3, 1, 1)
+
+    def prepare(self, stages: Iterable[int], motion: bool, unit: bool = False) -> None:
+        """Does now what the first call of `maps` with such arguments would have to wait for."""
+        self._runner.prepare(tuple(stages), motion, unit)
 
     @torch.inference_mode()
-    def maps(
-        self,
-        rgb: NDArray[np.integer | np.floating],
-        flow: NDArray[np.integer | np.floating] | None,
-        stages: Iterable[int],
-    ) -> dict[int, StreamMaps]:
+    def maps(self, rgb: Image, flow: Image | None, stages: Iterable[int], unit: bool = False) -> dict[int, StreamMaps]:
         """Feature maps of images.
 
         Args:
             rgb: (B, H, W, 3) uint8.
             flow: (B, H, W, 2L) float32 as `asmd.flow.network_input` gives it, or None to leave the motion stream out.
             stages: wanted stages.
+            unit: whether each cell of each map is scaled to unit length over its channels.
 
         Returns:
             stage -> maps (B, C, h, w) in the network's type.
         """
-        # Height-width-channel memory is torch's channels_last once the axes are permuted: nothing is copied.
-        image = torch.from_numpy(rgb).to(self.device).permute(0, 3, 1, 2).float()
-        image = torch.addcmul(self._shift, image, self._scale).to(self.dtype)
-        motion = None
-        if flow is not None:
-            motion = torch.from_numpy(flow).to(self.device).permute(0, 3, 1, 2).to(self.dtype)
-        maps: dict[int, StreamMaps] = self._network.stages(image, motion, stages)
-        return maps
+        return self._runner.maps(rgb, flow, tuple(stages), unit)

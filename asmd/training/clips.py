@@ -24,8 +24,7 @@ from asmd.errors import AsmdError, ConfigError, DatasetError, SourceError
 from asmd.models.arrow_of_time import STACKS
 from asmd.sequence import Frame, Sequence
 from asmd.tracking.candidates import SCALE_BASE
-from asmd.tracking.inputs import cut, stream_inputs
-from asmd.tracking.network import IMAGENET_MEAN, IMAGENET_STD
+from asmd.tracking.inputs import IMAGENET_MEAN, IMAGENET_STD, cut, stream_inputs
 from asmd.training.domains import footage_of, usable_frames
 from asmd.training.footage import Footage, Reel
 from asmd.training.samples import mirrored

@@ -139,7 +139,7 @@ def test_grey_blur_brightness_and_still() -> None:
 class Capture:
     """A network that keeps what it is shown."""
 
-    def maps(self, rgb: np.ndarray, flow: np.ndarray, stages: tuple[int, ...]) -> dict[int, StreamMaps]:
+    def maps(self, rgb: np.ndarray, flow: np.ndarray, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         self.rgb, self.flow = rgb, flow
         return {stage: StreamMaps(torch.zeros(len(rgb), 1, 7, 7), None) for stage in stages}
 
