@@ -179,7 +179,7 @@ def train(training: Training, seed: int, setting: Setting, watch: Callable[[Repo
     config = replace(training.config, footage=footage)
     data = gather(config.videos, setting.data)
     trainer = Trainer(
-        config, replace(data, held_out=()), folder, seed, setting.device, setting.group, _trunk(training, seed)
+        config, replace(data, held_out=()), folder, seed, setting.device, setting.group, trunk(training, seed)
     )
     trainer.run(resume=True, watch=watch)
     if setting.group.leads:
@@ -191,7 +191,7 @@ def train(training: Training, seed: int, setting: Setting, watch: Callable[[Repo
     return folder / WEIGHTS
 
 
-def _trunk(training: Training, seed: int) -> SpatiotemporalResNet | None:
+def trunk(training: Training, seed: int) -> SpatiotemporalResNet | None:
     """The network to start from; None for the trainer's own way, from weights."""
     if training.start and training.backbone == SpatiotemporalResNet.name:
         return None
@@ -224,13 +224,9 @@ def _track(experiment: Experiment, cell: Cell, weights: str | None, setting: Set
         way: Way = Supervised() if experiment.experiment == "supervised" else OnePass()
         spec = TrackerSpec("asmd", cell.row.tracker, weights, str(setting.device), cell.part.name)
         results = results_of(experiment, cell, setting.output)
-        done = evaluate(spec, own, results=results, experiment=way, repeats=_repeats(experiment), seed=cell.seed)
+        done = evaluate(spec, own, results=results, experiment=way, repeats=experiment.runs, seed=cell.seed)
         failures = list(done.failures)
     return [failure for part in setting.group.gather(failures) for failure in part]
-
-
-def _repeats(experiment: Experiment) -> int | None:
-    return None if experiment.experiment == "supervised" else experiment.runs
 
 
 def _origin(setting: Setting) -> dict[str, Any]:

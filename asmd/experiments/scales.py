@@ -13,7 +13,7 @@ from asmd import checkpoints
 from asmd.errors import WeightsError
 from asmd.experiments.plan import Scale, Test, Training
 from asmd.models.private_bank import BankConfig
-from asmd.models.private_branches import BranchConfig
+from asmd.models.private_branches import BranchConfig, NarrowSTResNet
 from asmd.models.private_shared import VariantName
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.classifier import ClassifierConfig
@@ -28,6 +28,9 @@ SEEDS = {"full": 5, "local": 3, "smoke": 1}
 
 OTB = DataSource("otb50", "OTB")
 OTB_FRAMES = 29_491
+
+SMOKE_TARGETS = ("Basketball", "Bolt", "Jogging-1", "Jogging-2")
+"""Those of OTB-50 that are drawn at scale smoke."""
 
 HELD_OUT_FRAMES = 60
 """Of each held-out sequence, at local scale."""
@@ -48,7 +51,7 @@ def tracker(scale: Scale, refined: bool = False) -> TrackerConfig:
         preset = TrackerConfig.realtime()
         regression = preset.regression if refined else replace(preset.regression, kind="ridge")
         return replace(preset, features=replace(preset.features, motion="off"), regression=regression)
-    paper = replace(TrackerConfig.paper(), classifier=ClassifierConfig())
+    paper = replace(TrackerConfig.paper(), classifier=ClassifierConfig(members=1, hidden=128))
     return shrunk_tracker(paper) if scale == "smoke" else paper
 
 
@@ -85,16 +88,16 @@ def schedule(variant: VariantName, steps: int) -> ScheduleConfig:
 LOCAL_STEPS = 80
 
 
-def small(variant: VariantName) -> TrainingConfig:
+def small(variant: VariantName, steps: int = LOCAL_STEPS) -> TrainingConfig:
     """`local` so short that seven rows with three seeds take an hour of one core; appearance stream alone.
 
     All variants have as many supervised iterations; ASPS has a quarter as many unsupervised ones on top, and clips in
     every one.
     """
     recipe = local()
-    turns = ScheduleConfig(supervised=20, unsupervised=5, steps=LOCAL_STEPS)
+    turns = ScheduleConfig(supervised=20, unsupervised=5, steps=steps)
     if variant == "ASPS":
-        turns = replace(turns, steps=LOCAL_STEPS * 5 // 4)
+        turns = replace(turns, steps=steps * 5 // 4)
     return replace(
         recipe,
         start=imagenet(),
@@ -121,11 +124,21 @@ def imagenet() -> str:
 def general(scale: Scale) -> Training:
     """The tracker of tables 3 and 5 to 10: the whole method, 1 M supervised and 10 M unsupervised iterations."""
     config = paper_got10k()
-    return Training("general", shrunk(config) if scale == "smoke" else config)
+    return training("general", shrunk(config) if scale == "smoke" else config, scale)
 
 
-def shrunk(config: TrainingConfig) -> TrainingConfig:
-    """A full recipe with everything that costs time made small; what it is made of stays."""
+def training(name: str, config: TrainingConfig, scale: Scale) -> Training:
+    """A training of the paper's shared network, which at scale smoke is a narrow one."""
+    return Training(name, config, NarrowSTResNet.name, start=False) if scale == "smoke" else Training(name, config)
+
+
+def shrunk(config: TrainingConfig, held_out: tuple[str, ...] | None = None) -> TrainingConfig:
+    """A full recipe with everything that costs time made small; what it is made of stays.
+
+    Args:
+        config: the recipe.
+        held_out: those of its held-out sequences that are drawn; None where all are.
+    """
     batch = replace(
         config.batch,
         domains=2,
@@ -136,6 +149,7 @@ def shrunk(config: TrainingConfig) -> TrainingConfig:
     steps = 3 if config.model.parts.arrow else 2
     return replace(
         config,
+        videos=config.videos if held_out is None else replace(config.videos, held_out=held_out),
         batch=batch,
         branches=config.branches if config.branches.form == "adapter" else BranchConfig("small", width=4),
         bank=BankConfig(),

@@ -186,6 +186,9 @@ def summarise(experiment: Experiment, scale: Scale, data: Path, output: Path) ->
     sequences = {s.name: s for part in experiment.rows[0].parts for s in sequences_of(part.test, data)}
     facts = _facts(experiment, finished, list(sequences.values()), output)
     if experiment.experiment == "server":
+        from asmd.experiments.server import pack
+
+        facts["submissions"] = [path.name for path in pack(experiment, finished, list(sequences.values()), output)]
         return Summary(experiment, scale, (), None, facts)
     if experiment.experiment == "supervised":
         from asmd.experiments.supervised import outcomes

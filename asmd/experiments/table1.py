@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from asmd.experiments.plan import Experiment, Part, Row, Scale, Test, Training
 from asmd.experiments.printed import figures
-from asmd.experiments.scales import OTB, OTB_FRAMES, SEEDS, held_out, supervised, tracker
+from asmd.experiments.scales import OTB, OTB_FRAMES, SEEDS, SMOKE_TARGETS, held_out, supervised, tracker, training
 from asmd.models.private_shared import VARIANTS, VariantName
 
 PRINTED = {
@@ -33,7 +34,7 @@ ABOUT = {
 
 def variant(name: VariantName, scale: Scale) -> Training:
     """The training of a variant of the method, which other tables share."""
-    return Training(f"variant-{name}", supervised(name, scale))
+    return training(f"variant-{name}", supervised(name, scale), scale)
 
 
 def mdnet(scale: Scale) -> Training:
@@ -49,10 +50,7 @@ def test(scale: Scale) -> Test:
     return Test(OTB, SMOKE_TARGETS if scale == "smoke" else None, known_frames=OTB_FRAMES)
 
 
-SMOKE_TARGETS = ("Basketball", "Bolt", "Jogging-1", "Jogging-2")
-
-
-def plan(scale: Scale) -> Experiment:
+def plan(scale: Scale, data: Path) -> Experiment:
     """The table at a scale; ASPS is added to the paper's rows."""
     named: dict[str, Training] = {"FS": variant("FS", scale), "MDNet*": mdnet(scale)}
     named |= {name: variant(name, scale) for name in VARIANTS if name != "FS"}

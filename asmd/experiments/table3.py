@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 from asmd.experiments.plan import Experiment, Part, Row, Scale
 from asmd.experiments.printed import figures
@@ -30,7 +31,7 @@ ABOUT = {
 }
 
 
-def plan(scale: Scale) -> Experiment:
+def plan(scale: Scale, data: Path) -> Experiment:
     """The table at a scale."""
     training = None if scale == "local" else general(scale)
     how = tracker(scale, refined=True)

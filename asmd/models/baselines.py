@@ -14,12 +14,14 @@ Two-stream ResNets with late fusion are `STResNetConfig(links="none")`. None has
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from asmd.models.private_branches import NarrowSTResNet
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps, STResNetConfig
 
 VGG_M = ((96, 7, 2), (256, 5, 2), (512, 3, 1), (512, 3, 1), (512, 3, 1))
@@ -34,7 +36,8 @@ SLOW_FUSION_TIME = ((3, 1), (2, 1), (2, 1), (1, 1), (1, 1))
 convolution sees all of them, too."""
 
 
-Layer = TypeVar("Layer", nn.Conv2d, nn.Conv3d)
+NARROW = 8
+"""Channels of the first stage of "narrow-st-resnet", which is for trying things out: 64 times fewer parameters."""
 
 
 class Baseline(SpatiotemporalResNet):
@@ -67,7 +70,7 @@ class Baseline(SpatiotemporalResNet):
         return self._strides[stage - 1]
 
 
-def _bias(layer: nn.Conv2d | nn.Conv3d) -> Tensor:
+def _bias(layer: nn.Conv2d) -> Tensor:
     assert layer.bias is not None
     return layer.bias
 
@@ -90,7 +93,7 @@ class _ResponseNorm(nn.Module):
         return x / (2 + 1e-4 * convolution(x * x, band)) ** 0.75
 
 
-def _drawn(layer: Layer) -> Layer:
+def _drawn(layer: nn.Conv2d) -> nn.Conv2d:
     """The same layer with weights by He et al.'s rule."""
     nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
     nn.init.zeros_(_bias(layer))
@@ -102,6 +105,25 @@ def _halved(x: Tensor) -> Tensor:
     if x.ndim == 5:
         return nn.functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1))
     return nn.functional.max_pool2d(x, 3, 2, padding=1)
+
+
+class _SpaceTime(nn.Module):
+    """A convolution in space and time.
+
+    Its weights lie as those of a convolution of the steps side by side, since "channels last" wants four axes.
+    """
+
+    def __init__(self, inputs: int, filters: int, kernel: int, stride: int, extent: int, pace: int) -> None:
+        super().__init__()
+        self.flat = _drawn(nn.Conv2d(inputs * extent, filters, kernel))
+        self._shape = (filters, inputs, extent, kernel, kernel)
+        self._stride, self._padding = (pace, stride, stride), (0, kernel // 2, kernel // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, filters, T', H', W')."""
+        return nn.functional.conv3d(
+            x, self.flat.weight.reshape(self._shape), self.flat.bias, self._stride, self._padding
+        )
 
 
 class _VggM(nn.Module):
@@ -195,9 +217,7 @@ class SpatiotemporalConv(Baseline):
         super().__init__(config)
         layers, inputs = [], 3 + 2
         for (filters, kernel, stride), (extent, pace) in zip(SLOW_FUSION, SLOW_FUSION_TIME, strict=True):
-            half = kernel // 2
-            layer = nn.Conv3d(inputs, filters, (extent, kernel, kernel), (pace, stride, stride), (0, half, half))
-            layers.append(_drawn(layer))
+            layers.append(_SpaceTime(inputs, filters, kernel, stride, extent, pace))
             inputs = filters
         self.layers = nn.ModuleList(layers)
         self.norms = nn.ModuleList(_ResponseNorm(size) for size in (96, 256))
@@ -220,6 +240,9 @@ class SpatiotemporalConv(Baseline):
 
 
 BACKBONES: Mapping[str, Callable[[STResNetConfig | None], SpatiotemporalResNet]] = MappingProxyType(
-    {kind.name: kind for kind in (SpatiotemporalResNet, VggM, TwoStreamConv, SpatiotemporalConv)}
+    {
+        **{kind.name: kind for kind in (SpatiotemporalResNet, VggM, TwoStreamConv, SpatiotemporalConv)},
+        NarrowSTResNet.name: partial(NarrowSTResNet, NARROW),
+    }
 )
 """Shared networks by the name that is in the header of their weights."""

@@ -10,6 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+BLOCK = 8
+"""Parts of a map that are pooled from are whole multiples of this wide, so that products come in few sizes."""
+
 CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
@@ -51,11 +54,35 @@ def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
     Returns:
         (N, bins * bins * C) in the type of `features`; rows of bins before columns before channels.
     """
+    if features.device.type == "cpu" and len(corners):
+        features, corners = _near(features, corners)
     height, width, channels = features.shape
     count = len(corners)
-    across = bin_weights(corners[:, 0], corners[:, 2], bins, width)
-    down = bin_weights(corners[:, 1], corners[:, 3], bins, height)
+    if height == width:
+        # Both sides at once: for a few hundred boxes calls cost more than arithmetic.
+        sides = bin_weights(corners[:, :2].T.flatten(), corners[:, 2:].T.flatten(), bins, width).to(features.dtype)
+        across, down = sides[:count], sides[count:]
+    else:
+        across = bin_weights(corners[:, 0], corners[:, 2], bins, width).to(features.dtype)
+        down = bin_weights(corners[:, 1], corners[:, 3], bins, height).to(features.dtype)
     # First down the rows for all boxes at once, then across, each box with its own columns.
-    rows = down.reshape(-1, height).to(features.dtype) @ features.reshape(height, width * channels)
-    pooled = across[:, None].to(features.dtype) @ rows.reshape(count, bins, width, channels)
+    rows = down.reshape(-1, height) @ features.reshape(height, width * channels)
+    pooled = across[:, None] @ rows.reshape(count, bins, width, channels)
     return pooled.reshape(count, bins * bins * channels)
+
+
+def _near(features: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
+    """The part of a map that boxes need, and the boxes in cells of that part: all other cells weigh nothing."""
+    low = corners[:, :2].amin(0).floor().tolist()
+    high = corners[:, 2:].amax(0).ceil().tolist()
+    slices, origin = [], []
+    # The part is a square where the map allows.
+    need = max(int(min(h, 1e6)) - int(max(l, -1e6)) + 1 for l, h in zip(low, high, strict=True))
+    for cells, first in zip((features.shape[1], features.shape[0]), low, strict=True):
+        length = min(cells, -(-need // BLOCK) * BLOCK)
+        start = int(min(max(first, 0), cells - length))
+        slices.append(slice(start, start + length))
+        origin.append(start)
+    if not any(origin) and (slices[1].stop, slices[0].stop) == features.shape[:2]:
+        return features, corners
+    return features[slices[1], slices[0]], corners - corners.new_tensor(origin * 2)

@@ -127,6 +127,8 @@ class NarrowSTResNet(SpatiotemporalResNet):
         config: everything else.
     """
 
+    name = "narrow-st-resnet"
+
     def __init__(self, width: int, config: STResNetConfig | None = None) -> None:
         with torch.device("meta"):
             super().__init__(config)
