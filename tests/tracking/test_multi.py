@@ -130,9 +130,9 @@ def test_overlapping_targets_share_one_pass(
     shapes: list[tuple[int, ...]] = []
     maps = FeatureNetwork.maps
 
-    def counted(self, rgb, flow, stages):  # type: ignore[no-untyped-def]
+    def counted(self, rgb, *others):  # type: ignore[no-untyped-def]
         shapes.append(rgb.shape)
-        return maps(self, rgb, flow, stages)
+        return maps(self, rgb, *others)
 
     multi = MultiTracker(Tracker(network, SMALL))
     multi.init(scene.frame(0), [scene.box(0), scene.box(0) + np.array([4, 2, 0, 0]), [110, 60, 20, 20]])
