@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +17,6 @@ from asmd.samples import drawn_clip
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.tracker import Tracker
 from asmd.training.config import TrainingConfig
-from asmd.training.domains import DataSource
 
 SUSTAINED = 1e14
 """FLOP/s that a GPU is taken to sustain in bf16: a third of the peak of an A100, a tenth of that of an H100."""
@@ -153,7 +151,7 @@ class Costs:
         left = own_cells(experiment, setting.share)
         work = self.work(experiment, setting)
         lines = [f"{experiment.name}: {experiment.title}", f"  {experiment.about}", f"  rows: {_rows(experiment)}"]
-        for source in _sources(left):
+        for source in experiment.sources:
             place = setting.data / source.folder
             there = "there" if place.is_dir() else "missing"
             lines.append(f"  data: {source.dataset} in {place}, {there}")
@@ -184,15 +182,6 @@ class Costs:
 
 def _rows(experiment: Experiment) -> str:
     return ", ".join(row.name + (f" ({len(row.parts)} folds)" if len(row.parts) > 1 else "") for row in experiment.rows)
-
-
-def _sources(cells: Iterable[Cell]) -> list[DataSource]:
-    found: dict[DataSource, None] = {}
-    for cell in cells:
-        found[cell.part.test.source] = None
-        if cell.part.training is not None:
-            found |= dict.fromkeys(cell.part.training.config.videos.sources)
-    return list(found)
 
 
 def _frames(test: Test, setting: Setting) -> tuple[int, int]:

@@ -32,8 +32,6 @@ RULES: tuple[Rule, ...] = ("rand", "grdy", "hmm", "sunm")
 FRAME = 10
 """Number of the frame whose negatives are scored, or the last before it."""
 
-POOL = 1024
-
 ABOUT = (
     "The packaged tracker follows the first sequence of the table's test set to one frame; negatives about the target "
     "there (IoU below 0.3) get the score that it gives them. The plot has them in order of score, the sum of scores "
@@ -65,7 +63,7 @@ def score(sequence: Sequence, config: TrackerConfig, device: str = "auto") -> Sc
     for index in range(last + 1):
         frame = sequence.frames[index]
         tracker.update(frame) if index else tracker.init(frame, sequence.init_box)
-    wanted = replace(config.sampling.update_negatives, count=max(POOL, config.mining.count))
+    wanted = replace(config.sampling.update_negatives, count=config.mining.pool)
     boxes = candidates.samples(tracker.place, (frame.shape[0], frame.shape[1]), wanted, rng)
     # The classifier as it is at this frame, which nobody but the tracker itself has a use for otherwise.
     view = tracker._extractor.look(frame, tracker._flow, tracker.place)

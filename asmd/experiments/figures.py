@@ -62,7 +62,7 @@ def write(drawn: Drawn, scale: str, folder: Path, command: str, pictures: bool) 
         "provenance": {**code, "machine": machine, "time": time},
     }
     page = [
-        f"# {drawn.name.capitalize()}: {drawn.title}\n",
+        f"# {drawn.name.replace('figure', 'Figure ')}: {drawn.title}\n",
         f"Scale `{scale}`. {drawn.about}\n",
         f"```\n{command}\n```\n",
         drawn.table.markdown(),

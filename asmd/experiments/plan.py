@@ -138,9 +138,23 @@ class Experiment:
     published: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def heading(self) -> str:
+        """Its name and title."""
+        return f"{self.name.replace('table', 'Table ')}: {self.title}"
+
+    @property
     def cells(self) -> tuple[Cell, ...]:
         """What there is to do; a table with fewer seeds is complete before the next seed begins."""
         return tuple(Cell(row, part, seed) for seed in range(self.seeds) for row in self.rows for part in row.parts)
+
+    @property
+    def sources(self) -> tuple[DataSource, ...]:
+        """Data sets that are tracked and trained on."""
+        found: dict[DataSource, None] = {}
+        for part in (part for row in self.rows for part in row.parts):
+            found[part.test.source] = None
+            found |= dict.fromkeys(part.training.config.videos.sources if part.training else ())
+        return tuple(found)
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -169,7 +183,7 @@ class Cell:
             {
                 "tracker": asdict(self.row.tracker),
                 "test": asdict(self.part.test),
-                "weights": self.row.weights,
+                "weights": None if self.row.weights is None else Path(self.row.weights).name,
                 "seed": self.seed,
                 "training": training.digest(self.seed) if training else None,
             }

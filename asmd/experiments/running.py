@@ -97,6 +97,9 @@ def run(
         ConfigError: if the output holds cells that were made with other settings.
         DatasetError: if data is missing.
     """
+    for source in experiment.sources:
+        if not (setting.data / source.folder).is_dir():
+            raise DatasetError(f"{experiment.name} needs {source.dataset} in {setting.data / source.folder}")
     cells, failures, tell = own_cells(experiment, setting.share), list[SequenceFailure](), watch or (lambda _: None)
     for done, cell in enumerate(cells):
         if is_done(experiment, cell, setting.output):

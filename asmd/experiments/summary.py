@@ -65,6 +65,12 @@ class Summary:
     report: Report | None
     facts: dict[str, Any]
 
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Of the table: those of the experiment, finished or not, and published results."""
+        own = {row.name for row in self.experiment.rows}
+        return (*self.experiment.rows, *(one.row for one in self.outcomes if one.row.name not in own))
+
     def outcome(self, name: str) -> Outcome | None:
         """Of the row of that name."""
         return next((one for one in self.outcomes if one.row.name == name), None)
@@ -80,18 +86,16 @@ class Summary:
             columns += [Column("±")] if measure == first else []
         columns += [Column("runs"), *(Column(f"paper: {name}") for name in named.values())]
         rows: list[tuple[Entry, ...]] = []
-        for row in experiment.rows:
+        for row in self.rows:
             one = self.outcome(row.name)
             line: list[Entry] = [row.name]
             for measure in named:
                 line += [one.measures[measure] if one else None]
                 line += [one.spread[measure] if one else None] if measure == first else []
             rows.append((*line, one.repeats if one else 0, *(row.printed.get(m) for m in named)))
-        blank: tuple[Entry, ...] = (None,) * (len(named) + 1) + (0,)
+        blank: tuple[Entry, ...] = (None,) * (len(named) + 2)
         rows += [(name, *blank, *(p.get(m) for m in named)) for name, p in experiment.others.items()]
-        return Table(
-            f"{experiment.name.capitalize()}: {experiment.title}, scale {self.scale}", tuple(columns), tuple(rows)
-        )
+        return Table(f"{experiment.heading}, scale {self.scale}", tuple(columns), tuple(rows))
 
     def reading(self) -> list[str]:
         """Which of the paper's orders show, a line each; a difference within its standard error twice is none."""
@@ -143,8 +147,8 @@ class Summary:
         from asmd.evaluation.plots import COLOURS, GREY, figure_of
 
         first = self.experiment.measures[0]
-        figure, axes = figure_of(1.6 + 0.9 * len(self.experiment.rows), 3.6)
-        for place, row in enumerate(self.experiment.rows):
+        figure, axes = figure_of(1.6 + 0.9 * len(self.rows), 3.6)
+        for place, row in enumerate(self.rows):
             one, paper = self.outcome(row.name), row.printed.get(first)
             if paper is not None:
                 axes.plot(place + 0.15, paper, "D", color=GREY, label="paper")
@@ -153,7 +157,7 @@ class Summary:
                 axes.errorbar(
                     place - 0.15, one.measures[first], spread, fmt="o", capsize=4, color=COLOURS[0], label="measured"
                 )
-        axes.set_xticks(range(len(self.experiment.rows)), [row.name for row in self.experiment.rows])
+        axes.set_xticks(range(len(self.rows)), [row.name.replace(", ", ",\n") for row in self.rows])
         axes.set(ylabel=heading(self.experiment, first), title=f"{self.experiment.title}, scale {self.scale}")
         axes.grid(True, axis="y", color="#E6E6E6")
         labels = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
@@ -290,7 +294,7 @@ def page(summary: Summary, command: str) -> str:
     experiment, facts = summary.experiment, summary.facts
     tracked = facts["tracked"]
     parts = [
-        f"# {experiment.name.capitalize()}: {experiment.title}\n",
+        f"# {experiment.heading}\n",
         f"Scale `{summary.scale}`. {experiment.about}\n",
     ]
     parts += [f"```\n{command}\n```\n", summary.table().markdown()]

@@ -44,7 +44,8 @@ PRINTED = {
     "ours": figures(0.80, 0.88, 0.93),
 }
 
-PUBLISHED = {name: f"annotations/raw_results/{name}" for name in ("MDNet", "KCF", "Struck", "TLD")}
+PEERS = ("MDNet", "KCF", "Struck", "TLD")
+PUBLISHED = {f"{name}, published boxes": f"annotations/raw_results/{name}" for name in PEERS}
 
 ABOUT = {
     "full": (
