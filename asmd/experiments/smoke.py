@@ -104,7 +104,7 @@ def _uav123(root: Path) -> None:
     for number, part in enumerate(part for part in parts("123") if part.name in UAV_SEQUENCES):
         frames, boxes = _clip(40 + number, part.length)
         _images(root / "data_seq" / "UAV123" / part.folder, frames, "{:06d}.jpg", part.first)
-        _rows(root / "anno" / "UAV123" / f"{part.name}.txt", boxes, origin=1)
+        _rows(root / "anno" / "UAV123" / f"{part.name}.txt", boxes)
 
 
 def _trackingnet(root: Path) -> None:
@@ -118,7 +118,7 @@ def _vot(root: Path) -> None:
     for number, name in enumerate(VOT_SEQUENCES):
         frames, boxes = _clip(60 + number)
         _images(root / name / "color", frames, "{:08d}.jpg", 1)
-        x, y, w, h = np.add(boxes, [1, 1, 0, 0]).T
+        x, y, w, h = boxes.T
         _rows(root / name / "groundtruth.txt", np.stack([x, y, x + w, y, x + w, y + h, x, y + h], axis=1))
     write_atomic(root / "list.txt", "\n".join(VOT_SEQUENCES) + "\n")
 
