@@ -18,11 +18,12 @@ DEV := $(VENV)/.installed-dev
 
 READERS := $(VENV)/.installed-readers
 
-.PHONY: help demo test lint format lock readers browser clean
+.PHONY: help demo test smoke lint format lock readers browser clean
 
 help:
 	@echo "make demo     track the sample clip; writes outputs/demo.mp4 and the boxes"
 	@echo "make test     run the tests"
+	@echo "make smoke    every experiment of the paper on drawn videos, in two minutes"
 	@echo "make lint     ruff and mypy, as .ci/run does"
 	@echo "make format   let ruff format the code"
 	@echo "make lock     pin the newest versions in the lock files"
@@ -36,6 +37,11 @@ demo: $(RUNTIME)
 # Files are shared by two processes: what a module sets up (a server, a browser, a run of two processes) is set up once.
 test: $(DEV)
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# Each time from the beginning: what is finished in a folder is not done again.
+smoke: $(DEV)
+	rm -rf outputs/smoke
+	$(BIN)/asmd experiment all --scale smoke --output outputs/smoke
 
 lint: $(DEV)
 	$(BIN)/ruff check

@@ -67,16 +67,17 @@ class Costs:
 
     @cached_property
     def speed(self) -> float:
-        """FLOP/s of this machine: the ST-ResNet forward and backward on a few crops in bf16, the second time."""
+        """FLOP/s of this machine: the ST-ResNet forward and backward on a few crops in bf16, the best of three."""
         network = SpatiotemporalResNet().to(self.device)
         rgb, flow = (torch.randn(_TIMED, c, 224, 224, device=self.device) for c in (3, 10))
-        for _ in range(2):
+        seconds = float("inf")
+        for _ in range(3):
             begun = time.perf_counter()
             with torch.autocast(self.device.type, torch.bfloat16):
                 loss = network(rgb, flow).float().sum()
             loss.backward()
             float(loss.detach())
-            seconds = time.perf_counter() - begun
+            seconds = min(seconds, time.perf_counter() - begun)
         forward = self.forward(SpatiotemporalResNet.name, STResNetConfig(), 224, 4)
         return _TIMED * BACKWARD * forward / seconds
 

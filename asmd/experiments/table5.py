@@ -50,12 +50,12 @@ PUBLISHED = {f"{name}, published boxes": f"annotations/raw_results/{name}" for n
 ABOUT = {
     "full": (
         "The tracker after 1 M supervised and 10 M unsupervised iterations on OTB-50. The paper's numbers follow a "
-        "protocol of its own (FACTS 9, row 34): its MDNet has 0.76 where OTB's toolkit gives 0.708."
+        "protocol of its own: its MDNet has 0.76 where OTB's toolkit gives 0.708."
     ),
     "local": (
         "The packaged tracker, preset `realtime`, on 21 targets of OTB-100, nothing of which it was trained or chosen "
         "on; MDNet, KCF, Struck and TLD from their published boxes on the same frames. The paper's numbers are of "
-        "other targets and another protocol (FACTS 9, row 34), and stand here for its pattern over attributes."
+        "other targets and another protocol, and stand here for its pattern over attributes."
     ),
     "smoke": "A few iterations on drawn videos: that it runs.",
 }

@@ -32,9 +32,8 @@ def test_two_residual_streams_take_twice_resnet_18_s_operations(costs: Costs):
 def test_private_networks_double_a_step_and_clips_come_on_top(costs: Costs):
     light = costs.training(Training("a", supervised("APS", "full")))
     shared = costs.training(Training("b", supervised("FS", "full")))
-    assert (
-        light == shared == pytest.approx(200_000 * 3 * 8 * 128 * costs.forward("st-resnet", STResNetConfig(), 224, 4))
-    )
+    crop = costs.forward("st-resnet", STResNetConfig(), 224, 4)
+    assert light == shared == pytest.approx(200_000 * 3 * 8 * 128 * crop)
     whole = costs.training(Training("c", _training("APS", "full", ())))
     assert whole == pytest.approx(shared / 2 * 2)  # half as many iterations, each twice as dear
     both = costs.training(Training("d", _training("ASPS", "full", ())))
