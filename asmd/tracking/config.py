@@ -27,6 +27,8 @@ class SearchConfig:
         scale: greatest change of size, as an exponent of 1.05.
         growth: the shift is multiplied by this on a frame where the target is not found.
         max_shift: up to here.
+        resize: while the target is not found, the box grows and shrinks by no more than this factor from its size when
+            last seen; 0 leaves it free.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
         follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
         flow_share: share of the candidates that is drawn about the place to which the flow inside the box has moved it.
@@ -37,6 +39,7 @@ class SearchConfig:
     scale: float = 1.0
     growth: float = 1.1
     max_shift: float = 1.5
+    resize: float = 1.2
     best: int = 5
     follow: float = 0.0
     flow_share: float = 0.5
@@ -44,6 +47,8 @@ class SearchConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.best <= self.candidates:
             raise ConfigError(f"search needs 1 <= best <= candidates, got {self.best} and {self.candidates}")
+        if self.resize and self.resize < 1:
+            raise ConfigError(f"search needs a resize of 0 or at least 1, got {self.resize}")
 
 
 @dataclass(frozen=True)
@@ -83,11 +88,11 @@ class RedetectionConfig:
     """
 
     enabled: bool = True
-    interval: int = 5
+    interval: int = 4
     step: float = 0.25
     sizes: tuple[float, ...] = (0.8, 1.0, 1.25)
     most: int = 3000
-    threshold: float = 0.8
+    threshold: float = 0.65
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ class TrackerConfig:
         """Every constant as printed, and MDNet's where the paper refers to it."""
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
-            search=SearchConfig(best=1, flow_share=0.0),
+            search=SearchConfig(best=1, flow_share=0.0, resize=0.0),
             sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 members=1,

@@ -348,12 +348,20 @@ class Tracker:
     def _choose(self, scored: _Scored, ranked: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
         """Mean of the best boxes, its log-odds, and the regressed box."""
         top = ranked[:best]
-        raw, margin = scored.boxes[top].mean(axis=0), float(scored.margins[top].mean())
+        raw, margin = self._sized(scored.boxes[top].mean(axis=0)), float(scored.margins[top].mean())
         reported = raw
         if margin > 0 and self.config.regression.enabled:
             good = [i for i in ranked[: max(best, REGRESSED)] if scored.margins[i] > 0][:REGRESSED]
-            reported = self._regressed(scored, good)
+            reported = self._sized(self._regressed(scored, good))
         return raw, margin, reported
+
+    def _sized(self, box: Boxes) -> Boxes:
+        """The box (4,) about its centre, while the target is not found of about the size that was last seen."""
+        most = self.config.search.resize
+        if most == 0 or self._confidence.status is Status.FOUND:
+            return box
+        side = np.clip(box[2:], self._last_seen[2:] / most, self._last_seen[2:] * most)
+        return np.concatenate([box[:2] + (box[2:] - side) / 2, side])
 
     def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
         boxes, layouts = scored.boxes[which], scored.described.layout[torch.tensor(which)]

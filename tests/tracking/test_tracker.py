@@ -46,11 +46,14 @@ def test_it_follows_a_plain_object(network: SpatiotemporalResNet, scene: Scene) 
 
 
 def test_it_says_when_the_object_is_gone(network: SpatiotemporalResNet, scene: Scene) -> None:
-    results = run(Tracker(network, SMALL), scene, 24, hidden=range(10, 24))
+    tracker = Tracker(network, SMALL)
+    results = run(tracker, scene, 24, hidden=range(10, 24))
     seen = [score for _, score, _ in results[1:10]]
     gone = [score for _, score, _ in results[12:]]
     assert min(seen) > max(gone)
     assert results[-1][2] is Status.LOST
+    lost = [box[2:] for box, _, status in results if status is Status.LOST]
+    assert (np.array(lost) <= SMALL.search.resize * tracker._last_seen[2:] + 1e-6).all()
 
 
 def test_it_finds_a_lost_object_again_elsewhere(network: SpatiotemporalResNet, scene: Scene) -> None:
