@@ -32,6 +32,9 @@ OTB_FRAMES = 29_491
 SMOKE_TARGETS = ("Basketball", "Bolt", "Jogging-1", "Jogging-2")
 """Those of OTB-50 that are drawn at scale smoke."""
 
+SMOKE_FRAMES = 6
+"""Of each sequence that is tracked at scale smoke."""
+
 HELD_OUT_FRAMES = 60
 """Of each held-out sequence, at local scale."""
 

@@ -12,6 +12,7 @@ from asmd.experiments.scales import (
     OTB,
     OTB_FRAMES,
     SEEDS,
+    SMOKE_FRAMES,
     SMOKE_TARGETS,
     imagenet,
     schedule,
@@ -49,7 +50,8 @@ ABOUT = {
     "smoke": "A few iterations on drawn videos: that it runs.",
 }
 
-LOCAL_FOLDS, LOCAL_STEPS, LOCAL_FRAMES = 3, 40, 30
+LOCAL_FOLDS, LOCAL_STEPS = 3, 40
+FRAMES = {"full": 0, "local": 30, "smoke": SMOKE_FRAMES}
 
 
 def plan(scale: Scale, data: Path) -> Experiment:
@@ -61,7 +63,7 @@ def plan(scale: Scale, data: Path) -> Experiment:
     for name, printed in PRINTED.items():
         if name == "PRE":
             every = tuple(target for held_out in parts.values() for target in held_out)
-            test = Test(source, every, LOCAL_FRAMES if scale == "local" else 0, known_frames=OTB_FRAMES)
+            test = Test(source, every, FRAMES[scale], known_frames=OTB_FRAMES)
             rows.append(Row(name, (Part("all", test),), tracker(scale), imagenet() or None, printed))
             continue
         variant: VariantName = name.removeprefix("LOO-")  # type: ignore[assignment]
@@ -82,9 +84,8 @@ def plan(scale: Scale, data: Path) -> Experiment:
 
 
 def _test(source: DataSource, held_out: tuple[str, ...], scale: Scale) -> Test:
-    frames = LOCAL_FRAMES if scale == "local" else 0
     known = sum(target.length for target in otb.targets() if target.name in held_out)
-    return Test(source, held_out, frames, known_frames=0 if scale == "local" else known)
+    return Test(source, held_out, FRAMES[scale], known_frames=0 if scale == "local" else known)
 
 
 def _otb_folds(names: tuple[str, ...] | None) -> dict[str, tuple[str, ...]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from asmd.experiments.benchmarks import benchmark
 from asmd.experiments.plan import Experiment, Part, Scale, Test
 from asmd.experiments.printed import columns
-from asmd.experiments.scales import SMOKE_TARGETS, general
+from asmd.experiments.scales import SMOKE_FRAMES, SMOKE_TARGETS, general
 from asmd.training.domains import DataSource
 
 NAMES = (
@@ -27,5 +27,6 @@ PRINTED = columns(
 
 def plan(scale: Scale, data: Path) -> Experiment:
     """The table at a scale."""
-    test = Test(DataSource("otb100", "OTB"), SMOKE_TARGETS if scale == "smoke" else None, known_frames=59_040)
+    source = DataSource("otb100", "OTB")
+    test = Test(source, SMOKE_TARGETS, SMOKE_FRAMES) if scale == "smoke" else Test(source, known_frames=59_040)
     return benchmark("table6", "OTB-100", scale, {"ours": (Part("all", test, general(scale)),)}, PRINTED)

@@ -8,7 +8,7 @@ from pathlib import Path
 from asmd.experiments.benchmarks import benchmark
 from asmd.experiments.plan import Experiment, Part, Scale, Test, Training
 from asmd.experiments.printed import columns
-from asmd.experiments.scales import general, shrunk, training
+from asmd.experiments.scales import SMOKE_FRAMES, general, shrunk, training
 from asmd.experiments.smoke import LASOT_ALL, LASOT_TEST
 from asmd.training.config import ScheduleConfig, lasot_protocol2
 from asmd.training.domains import DataSource
@@ -48,7 +48,8 @@ def plan(scale: Scale, data: Path) -> tuple[Experiment, ...]:
 
 
 def _half(half: str, learnt: Training, names: tuple[str, ...] | None, scale: Scale) -> Experiment:
-    test = Test(DataSource(f"lasot:{half}", "LaSOT"), names, known_frames=FRAMES[half])
+    frames = SMOKE_FRAMES if scale == "smoke" else 0
+    test = Test(DataSource(f"lasot:{half}", "LaSOT"), names, frames, known_frames=FRAMES[half])
     return benchmark(
         f"table8-{half}", f"LaSOT, protocol {half}", scale, {"ours": (Part("all", test, learnt),)}, PRINTED[half],
         protocol="lasot", measures=("auc", "precision"),

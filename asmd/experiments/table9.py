@@ -8,8 +8,8 @@ from asmd.datasets.uav123 import parts as sequences
 from asmd.experiments.benchmarks import benchmark
 from asmd.experiments.plan import Experiment, Part, Scale, Test
 from asmd.experiments.printed import columns
-from asmd.experiments.scales import general, shrunk, training
-from asmd.experiments.smoke import FRAMES, UAV_SEQUENCES
+from asmd.experiments.scales import SMOKE_FRAMES, general, shrunk, training
+from asmd.experiments.smoke import UAV_SEQUENCES
 from asmd.training.config import UAV_FOLDS, uav123_5fold, uav123_fold
 from asmd.training.domains import DataSource
 
@@ -42,7 +42,7 @@ def plan(scale: Scale, data: Path) -> Experiment:
 
 def _test(names: tuple[str, ...], scale: Scale) -> Test:
     lengths = {part.name: part.length for part in sequences("123")}
-    frames = FRAMES if scale == "smoke" else 0
+    frames = SMOKE_FRAMES if scale == "smoke" else 0
     return Test(DataSource("uav123", "UAV123"), names, frames, known_frames=sum(lengths[name] for name in names))
 
 
