@@ -63,7 +63,8 @@ def crowds(options: Options) -> list[tuple[str, Crowd]]:
     if "mot" in options.kinds:
         found += [("mot", crowd) for crowd in pedestrians(options.root, options.targets, options.frames)]
     if "company" in options.kinds:
-        held_out = [s for s in load("folder", options.root) if s.name in LOCAL_HELD_OUT]
+        every = load("folder", options.root)
+        held_out = every.select(name for name in LOCAL_HELD_OUT if name in every)
         found += [("company", company(s, options.targets, options.frames)) for s in held_out]
     wanted = options.sequences.split(",") if options.sequences else None
     return [(kind, crowd) for kind, crowd in found if wanted is None or crowd.name in wanted]

@@ -11,7 +11,7 @@ The parts, each of which can be run by itself into the same file:
     length      memory and speed over a long video
     limit       the feature pass against OpenVINO's benchmark_app and against this machine's matrix products
 
-`--plots DIR` draws what the file holds; with no parts it does nothing else.
+`--plots DIR` draws what the file holds, `--tables FILE` writes it as Markdown; with `--parts none` that is all.
 """
 
 from __future__ import annotations
@@ -20,13 +20,14 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import tyro
 from speeds import length, limit, rates, scaling, shares, targets
 from speeds.clips import Footage
 from speeds.plots import draw
-from speeds.timing import load
+from speeds.tables import markdown
+from speeds.timing import load, use_clock
 
 from asmd.errors import ConfigError
 from asmd.evaluation import provenance
@@ -64,12 +65,16 @@ class Options:
     """Numbers of targets."""
     threads: int = 2
     """To compute with."""
+    clock: Literal["wall", "cpu"] = "wall"
+    """Time as it passes, or as it is computed in, which other work on the machine does not lengthen; for one thread."""
     seconds: float = 5.0
     """For each figure of the part `limit`."""
     json: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Figures; parts that it has already and that are not measured stay."""
     plots: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Draw the figures there."""
+    tables: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Write the figures there as Markdown."""
 
 
 def measurements(options: Options) -> dict[str, Callable[[], list[dict[str, Any]]]]:
@@ -92,11 +97,12 @@ def measurements(options: Options) -> dict[str, Callable[[], list[dict[str, Any]
 
 def main(options: Options) -> None:
     """Measures, prints, writes and draws."""
-    if unknown := set(options.parts) - set(PARTS):
+    if unknown := set(options.parts) - {*PARTS, "none"}:
         raise ConfigError(f"unknown part {min(unknown)!r}: choose from {', '.join(PARTS)}")
     known = options.json is not None and options.json.is_file()
     record: dict[str, Any] = json.loads(options.json.read_text()) if options.json and known else {}
-    for part in options.parts:
+    use_clock(options.clock)
+    for part in (p for p in options.parts if p != "none"):
         limit_threads(options.threads)
         print(f"-- {part}", flush=True)
         before = load()
@@ -108,6 +114,7 @@ def main(options: Options) -> None:
             "load_before": before,
             "load_after": load(),
             "threads": options.threads,
+            "clock": options.clock,
             "frames": options.long if part == "length" else options.frames,
             "rows": rows,
         }
@@ -117,6 +124,10 @@ def main(options: Options) -> None:
     if options.plots:
         for path in draw(record, options.plots):
             print(f"wrote {path}")
+    if options.tables:
+        with replacing(options.tables) as temporary:
+            temporary.write_text(markdown(record))
+        print(f"wrote {options.tables}")
 
 
 if __name__ == "__main__":

@@ -40,9 +40,11 @@ class Footage:
 
     def chosen(self) -> list[Sequence]:
         """The sequences."""
-        every = list(load(self.dataset, self.root))
-        wanted = LOCAL_HELD_OUT if self.sequences is None else self.sequences
-        return [s for s in every if s.name in wanted] or every
+        every = load(self.dataset, self.root)
+        if self.sequences is not None:
+            return list(every.select(self.sequences))
+        held_out = [name for name in LOCAL_HELD_OUT if name in every]
+        return list(every.select(held_out) if held_out else every)
 
     def first(self) -> Clip:
         """The beginning of the first of them, in memory."""

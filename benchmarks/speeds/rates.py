@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from asmd.sequence import Sequence
 from asmd.tracking.result import TrackerLike
 from asmd.tracking.tracker import Tracker
 from speeds.clips import Footage
-from speeds.timing import Times, in_turn, middle
+from speeds.timing import Times, in_turn, middle, now
 
 BLOCK = 20
 """Frames that one tracker has before it is the next one's turn."""
@@ -50,15 +49,15 @@ def rates(
 
 
 def _run(tracker: TrackerLike, name: str, sequence: Sequence, frames: int, first: dict[str, float]) -> Iterator[float]:
-    started = time.perf_counter()
+    started = now()
     for index, frame in zip(range(min(max(3, frames), len(sequence))), sequence.frames, strict=False):
         if index == 0:
             tracker.init(frame, sequence.init_box)
-            first[name] = time.perf_counter() - started
+            first[name] = now() - started
         else:
             tracker.update(frame)
-            yield time.perf_counter() - started
-        started = time.perf_counter()
+            yield now() - started
+        started = now()
 
 
 def summary(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ Nothing is in the tracker for it, so that it costs nothing when it is off; on, i
 from __future__ import annotations
 
 import functools
-import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from asmd.tracking.confidence import Confidence
 from asmd.tracking.memory import Memory
 from asmd.tracking.network import FeatureNetwork
 from asmd.tracking.overlap import OverlapRegressor
+from speeds.timing import now
 
 STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("flow", FlowStack, ("push", "moved")),
@@ -99,10 +99,10 @@ class StageTimer:
 
     def _enter(self) -> float:
         self._inner.append(0.0)
-        return time.perf_counter()
+        return now()
 
     def _leave(self, stage: str, started: float) -> None:
-        spent = time.perf_counter() - started
+        spent = now() - started
         self._now[stage] += spent - self._inner.pop()
         if self._inner:
             self._inner[-1] += spent
