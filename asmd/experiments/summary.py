@@ -158,6 +158,7 @@ class Summary:
                     place - 0.15, one.measures[first], spread, fmt="o", capsize=4, color=COLOURS[0], label="measured"
                 )
         axes.set_xticks(range(len(self.rows)), [row.name.replace(", ", ",\n") for row in self.rows])
+        axes.set_xlim(-0.6, len(self.rows) - 0.4)
         axes.set(ylabel=heading(self.experiment, first), title=f"{self.experiment.title}, scale {self.scale}")
         axes.grid(True, axis="y", color="#E6E6E6")
         labels = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
