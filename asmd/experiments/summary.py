@@ -97,22 +97,31 @@ class Summary:
         rows += [(name, *blank, *(p.get(m) for m in named)) for name, p in experiment.others.items()]
         return Table(f"{experiment.heading}, scale {self.scale}", tuple(columns), tuple(rows))
 
+    @property
+    def noise(self) -> float:
+        """Standard deviation of one run, pooled over the rows: two or three runs of a row say little of its own."""
+        first = self.experiment.measures[0]
+        repeated = [(one.repeats - 1, one.spread[first]) for one in self.outcomes if not math.isnan(one.spread[first])]
+        freedom = sum(count for count, _ in repeated)
+        return math.sqrt(sum(count * spread**2 for count, spread in repeated) / freedom) if freedom else math.nan
+
     def reading(self) -> list[str]:
-        """Which of the paper's orders show, a line each; a difference within its standard error twice is none."""
-        first, lines = self.experiment.measures[0], []
+        """Which of the paper's orders show, a line each; a difference of up to two standard errors is none."""
+        first, noise, lines = self.experiment.measures[0], self.noise, []
         for worse, better in self.experiment.pairs:
             one, other = self.outcome(worse), self.outcome(better)
             if one is None or other is None:
                 continue
             difference = other.measures[first] - one.measures[first]
-            error = math.sqrt(sum(o.spread[first] ** 2 / o.repeats for o in (one, other)))
-            text = f"{worse} < {better}: {difference:+.3f}, standard error {error:.3f}"
+            error = noise * math.sqrt(1 / one.repeats + 1 / other.repeats)
+            text = f"{worse} < {better}: {difference:+.3f}"
             if math.isnan(error):
-                lines.append(f"{worse} < {better}: {difference:+.3f} from one run, which says nothing of the spread")
+                lines.append(f"{text} from one run, which says nothing of the spread")
             elif abs(difference) <= 2 * error:
-                lines.append(f"{text}: no difference can be told from this many runs")
+                lines.append(f"{text}, standard error {error:.3f}: cannot be told from so many runs")
             else:
-                lines.append(f"{text}: {'as in the paper' if difference > 0 else 'the other way round'}")
+                verdict = "as in the paper" if difference > 0 else "the other way round"
+                lines.append(f"{text}, standard error {error:.3f}: {verdict}")
         return lines
 
     def to_json(self) -> dict[str, Any]:
@@ -302,7 +311,10 @@ def page(summary: Summary, command: str) -> str:
     if experiment.by_attribute:
         parts.append(attribute_table(summary).markdown())
     if lines := summary.reading():
-        about = "The paper's orders by the first column; a difference counts from two standard errors on."
+        about = (
+            "The paper's orders by the first column. A difference counts from two standard errors on, with the spread "
+            "of a run pooled over the rows."
+        )
         parts.append("\n".join([about, "", *(f"- {line}" for line in lines)]) + "\n")
     if summary.outcomes:
         parts.append(f"![measured and printed]({experiment.name}.png)\n")

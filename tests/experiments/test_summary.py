@@ -71,6 +71,7 @@ def test_means_spread_and_the_order(data: Path, tmp_path: Path):
     (line,) = found.reading()
     assert line.startswith("in parts < whole*: -0.4")
     assert line.endswith("the other way round")
+    assert found.noise == pytest.approx(np.std(by_hand, ddof=1) / np.sqrt(2))  # the other row has none
 
 
 def test_page_has_ours_beside_theirs(data: Path, tmp_path: Path):
