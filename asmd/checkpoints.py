@@ -219,6 +219,25 @@ def build_refinement(weights: Weights) -> BoxRefinement | None:
     return head.eval()
 
 
+def appearance_alone(weights: Weights) -> Weights:
+    """Of a two-stream network the appearance stream as far as most presets look at it, with torchvision's names.
+
+    The motion stream is left out, and of stage 4 all but the shortcut, which `build_network` then silences: together
+    they are seven eighths of the file.
+
+    Raises:
+        WeightsError: if it is not a two-stream network.
+    """
+    prefix = "appearance."
+    own = {n.removeprefix(prefix): t for n, t in weights.tensors.items() if n.startswith(prefix)}
+    if not own:
+        raise WeightsError(f"{weights.name}: no two-stream network, so it has no appearance stream to take out")
+    kept = {n: t for n, t in own.items() if not n.startswith("layer4.") or ".downsample." in n}
+    header = {k: v for k, v in weights.metadata.items() if k not in ("format", "motion_trained")}
+    head = {n: t for n, t in weights.tensors.items() if n.startswith(REFINEMENT)}
+    return replace(weights, tensors=kept | head, metadata={**header, "layout": "torchvision resnet18, up to layer3"})
+
+
 def with_refinement(weights: Weights, head: BoxRefinement) -> Weights:
     """The same weights with a head, in fp16, in place of the one that was there, if any; `save` writes them."""
     tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(REFINEMENT)}

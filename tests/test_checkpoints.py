@@ -143,3 +143,24 @@ def test_a_head_that_does_not_fit_is_refused(
     spoil(weights.tensors, weights.metadata)
     with pytest.raises(WeightsError, match=said):
         checkpoints.build_refinement(weights)
+
+
+def test_the_appearance_stream_alone_gives_the_same_maps(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = SpatiotemporalResNet().eval()
+    path = tmp_path / "both.safetensors"
+    checkpoints.save(path, network.state_dict(), {"format": checkpoints.FORMAT, "motion_trained": "true"})
+    alone = checkpoints.appearance_alone(checkpoints.load(path))
+    assert not alone.motion_trained
+    checkpoints.save(tmp_path / "alone.safetensors", alone.tensors, alone.metadata)
+    assert (tmp_path / "alone.safetensors").stat().st_size < path.stat().st_size / 7
+    other, missing = checkpoints.build_network(checkpoints.load(tmp_path / "alone.safetensors"))
+    assert missing and all(name.startswith("layer4.") for name in missing)
+    image = torch.randn(1, 3, 65, 65)
+    with torch.inference_mode():
+        for stage in (2, 3):
+            torch.testing.assert_close(
+                other.stages(image, None, (2, 3))[stage][0], network.stages(image, None, (2, 3))[stage][0]
+            )
+    with pytest.raises(WeightsError, match="no two-stream network"):
+        checkpoints.appearance_alone(alone)

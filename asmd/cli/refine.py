@@ -30,6 +30,8 @@ class Options:
     settings: Annotated[RefinementTrainingConfig, arg(name="")]
     weights: Annotated[str | None, arg(metavar="NAME|FILE")] = None
     """What the head is trained on; the best at hand where not given."""
+    appearance_alone: bool = False
+    """Leave out the motion stream and stage 4, which the presets `realtime` and `accurate` do not look at."""
     terms: str = ""
     """On what terms the file may be used; goes into its header."""
     seed: int = 0
@@ -64,6 +66,8 @@ def run(options: Options) -> int:
     limit_threads(options.threads or available_cores())
     with replacing(options.output) as temporary:  # a place that cannot be written to is known before the work begins
         loaded = checkpoints.load(options.weights)
+        if options.appearance_alone:
+            loaded = checkpoints.appearance_alone(loaded)
         trunk, _ = checkpoints.build_network(loaded)
         data = gather(options.videos, options.data)
         print(f"{len(data.domains)} domains, {len(data.clips)} videos, {len(data.held_out)} held out", file=sys.stderr)
