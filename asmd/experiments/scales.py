@@ -73,7 +73,7 @@ def supervised(variant: VariantName, scale: Scale, steps: int = 200_000) -> Trai
     """
     if scale == "local":
         return small(variant)
-    recipe = paper_got10k()
+    recipe = from_imagenet(paper_got10k())
     recipe = replace(
         recipe,
         model=replace(recipe.model, variant=variant),
@@ -102,8 +102,7 @@ def small(variant: VariantName, steps: int = LOCAL_STEPS) -> TrainingConfig:
     if variant == "ASPS":
         turns = replace(turns, steps=steps * 5 // 4)
     return replace(
-        recipe,
-        start=imagenet(),
+        from_imagenet(recipe),
         model=replace(recipe.model, variant=variant),
         batch=replace(recipe.batch, domains=4),
         clips=replace(recipe.clips, pairs=1, size=128),
@@ -117,16 +116,21 @@ def small(variant: VariantName, steps: int = LOCAL_STEPS) -> TrainingConfig:
 
 
 def imagenet() -> str:
-    """Weights that no video has touched, to start from at local scale; "", the packaged ones, without them."""
+    """Weights that no video has touched, to start from; "", the packaged ones, where they are not at hand."""
     try:
         return str(checkpoints.shared_file())
     except WeightsError:
         return ""
 
 
+def from_imagenet(config: TrainingConfig) -> TrainingConfig:
+    """The same from weights that no video has touched, see `imagenet`."""
+    return replace(config, start=imagenet())
+
+
 def general(scale: Scale) -> Training:
     """The tracker of tables 3 and 5 to 10: the whole method, 1 M supervised and 10 M unsupervised iterations."""
-    config = paper_got10k()
+    config = from_imagenet(paper_got10k())
     return training("general", shrunk(config) if scale == "smoke" else config, scale)
 
 

@@ -14,6 +14,7 @@ from asmd.experiments.scales import (
     SEEDS,
     SMOKE_FRAMES,
     SMOKE_TARGETS,
+    from_imagenet,
     imagenet,
     schedule,
     shrunk,
@@ -107,7 +108,7 @@ def _training(variant: VariantName, scale: Scale, held_out: tuple[str, ...]) -> 
     if scale == "local":
         config = small(variant, LOCAL_STEPS)
         return replace(config, videos=replace(config.videos, held_out=held_out))
-    recipe = paper_got10k()
+    recipe = from_imagenet(paper_got10k())
     clips = recipe.videos.sources[1:] if variant == "ASPS" else ()
     recipe = replace(
         recipe,

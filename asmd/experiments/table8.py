@@ -8,7 +8,7 @@ from pathlib import Path
 from asmd.experiments.benchmarks import benchmark
 from asmd.experiments.plan import Experiment, Part, Scale, Test, Training
 from asmd.experiments.printed import columns
-from asmd.experiments.scales import SMOKE_FRAMES, general, shrunk, training
+from asmd.experiments.scales import SMOKE_FRAMES, from_imagenet, general, shrunk, training
 from asmd.experiments.smoke import LASOT_ALL, LASOT_TEST
 from asmd.training.config import ScheduleConfig, lasot_protocol2
 from asmd.training.domains import DataSource
@@ -40,7 +40,7 @@ FRAMES = {"I": 3_520_000, "II": 685_360}
 
 def plan(scale: Scale, data: Path) -> tuple[Experiment, ...]:
     """Both halves: the general tracker on all 1,400 videos, and one that is trained on 1,120 and tested on 280."""
-    recipe = replace(lasot_protocol2(), schedule=ScheduleConfig(steps=11_000_000))
+    recipe = replace(from_imagenet(lasot_protocol2()), schedule=ScheduleConfig(steps=11_000_000))
     own = training("lasot-protocol2", shrunk(recipe) if scale == "smoke" else recipe, scale)
     halves = {"I": (general(scale), LASOT_ALL), "II": (own, LASOT_TEST)}
     return tuple(_half(half, learnt, drawn if scale == "smoke" else None, scale)

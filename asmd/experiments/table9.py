@@ -8,7 +8,7 @@ from asmd.datasets.uav123 import parts as sequences
 from asmd.experiments.benchmarks import benchmark
 from asmd.experiments.plan import Experiment, Part, Scale, Test
 from asmd.experiments.printed import columns
-from asmd.experiments.scales import SMOKE_FRAMES, general, shrunk, training
+from asmd.experiments.scales import SMOKE_FRAMES, from_imagenet, general, shrunk, training
 from asmd.experiments.smoke import UAV_SEQUENCES
 from asmd.training.config import UAV_FOLDS, uav123_5fold, uav123_fold
 from asmd.training.domains import DataSource
@@ -49,7 +49,7 @@ def _test(names: tuple[str, ...], scale: Scale) -> Test:
 def _folds(scale: Scale) -> list[Part]:
     found = []
     for fold in range(1, UAV_FOLDS + 1):
-        names, recipe = uav123_fold(fold), uav123_5fold(fold)
+        names, recipe = uav123_fold(fold), from_imagenet(uav123_5fold(fold))
         if scale == "smoke":
             names = tuple(name for name in names if name in UAV_SEQUENCES)
             recipe = shrunk(recipe, held_out=names)
