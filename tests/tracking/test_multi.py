@@ -161,7 +161,7 @@ def test_flow_is_measured_once_a_frame(
     assert len(pushed) == 2, "the frame at hand is not pushed again"
     multi.seek(scene.frame(9))
     assert len(pushed) == 3
-    np.testing.assert_array_equal(multi._flow.latest(), 0)  # type: ignore[union-attr]
+    np.testing.assert_array_equal(multi._flow.moved(scene.box(9)), scene.box(9))  # type: ignore[union-attr]
 
 
 def test_targets_come_and_go(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
