@@ -14,6 +14,7 @@ from asmd.experiments.scales import (
     SMOKE_FRAMES,
     SMOKE_TARGETS,
     held_out,
+    imagenet,
     supervised,
     tracker,
     training,
