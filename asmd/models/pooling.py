@@ -7,6 +7,8 @@ factor into one vector a side, so pooling all boxes is two products and no loop.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -17,7 +19,7 @@ CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
 
-def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
+def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int, inside: bool = False) -> Tensor:
     """Weights with which the cells of one axis add up to the mean over each bin.
 
     Args:
@@ -25,22 +27,25 @@ def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int) -> Tensor:
         high: (N,) where it ends, above `low`.
         bins: equal parts that a box is cut into.
         cells: length of the axis.
+        inside: whether all boxes are known to lie between the outermost centres.
 
     Returns:
         (N, bins, cells); each row adds up to 1.
     """
     steps = torch.linspace(0, 1, bins + 1, dtype=low.dtype, device=low.device)
-    edges = (low[:, None] + (high - low)[:, None] * steps)[..., None]
+    side = high - low
+    edges = torch.addcmul(low[:, None], side[:, None], steps)
     centres = torch.arange(cells, dtype=low.dtype, device=low.device)
-    # Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours'.
-    offset = (edges - centres).clamp(-1, 1)
-    integral = 0.5 + offset - 0.5 * offset * offset.abs()
-    # Beyond the outermost centres the outermost cell counts in full.
-    edge = edges[..., 0]
-    integral[..., 0] = torch.where(edge < 0, edge + 0.5, integral[..., 0])
-    integral[..., -1] = torch.where(edge > cells - 1, edge - cells + 1.5, integral[..., -1])
-    widths = (edges[:, 1:] - edges[:, :-1]).clamp_min(torch.finfo(low.dtype).tiny)
-    return (integral[:, 1:] - integral[:, :-1]) / widths
+    # Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours', less
+    # one half: t - t |t| / 2 at a distance t.
+    offset = (edges[..., None] - centres).clamp_(-1, 1)
+    integral: Tensor = torch.addcmul(offset, offset, offset.abs(), value=-0.5)
+    if not inside:
+        # Beyond the outermost centres the outermost cell counts in full.
+        integral[..., 0] = torch.where(edges < 0, edges, integral[..., 0])
+        integral[..., -1] = torch.where(edges > cells - 1, edges - (cells - 1), integral[..., -1])
+    widths: Tensor = (side / bins).clamp_min(torch.finfo(low.dtype).tiny)
+    return (integral[:, 1:] - integral[:, :-1]) / widths[:, None, None]
 
 
 def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
@@ -54,35 +59,39 @@ def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
     Returns:
         (N, bins * bins * C) in the type of `features`; rows of bins before columns before channels.
     """
+    inside = False
     if features.device.type == "cpu" and len(corners):
-        features, corners = _near(features, corners)
+        features, corners, inside = _near(features, corners)
     height, width, channels = features.shape
     count = len(corners)
     if height == width:
         # Both sides at once: for a few hundred boxes calls cost more than arithmetic.
-        sides = bin_weights(corners[:, :2].T.flatten(), corners[:, 2:].T.flatten(), bins, width).to(features.dtype)
-        across, down = sides[:count], sides[count:]
+        low, high = corners.T.reshape(2, -1)
+        both = bin_weights(low, high, bins, width, inside).to(features.dtype)
+        across, down = both[:count], both[count:]
     else:
-        across = bin_weights(corners[:, 0], corners[:, 2], bins, width).to(features.dtype)
-        down = bin_weights(corners[:, 1], corners[:, 3], bins, height).to(features.dtype)
+        across = bin_weights(corners[:, 0], corners[:, 2], bins, width, inside).to(features.dtype)
+        down = bin_weights(corners[:, 1], corners[:, 3], bins, height, inside).to(features.dtype)
     # First down the rows for all boxes at once, then across, each box with its own columns.
     rows = down.reshape(-1, height) @ features.reshape(height, width * channels)
     pooled = across[:, None] @ rows.reshape(count, bins, width, channels)
     return pooled.reshape(count, bins * bins * channels)
 
 
-def _near(features: Tensor, corners: Tensor) -> tuple[Tensor, Tensor]:
-    """The part of a map that boxes need, and the boxes in cells of that part: all other cells weigh nothing."""
-    low = corners[:, :2].amin(0).floor().tolist()
-    high = corners[:, 2:].amax(0).ceil().tolist()
-    slices, origin = [], []
-    # The part is a square where the map allows.
-    need = max(int(min(h, 1e6)) - int(max(l, -1e6)) + 1 for l, h in zip(low, high, strict=True))
-    for cells, first in zip((features.shape[1], features.shape[0]), low, strict=True):
-        length = min(cells, -(-need // BLOCK) * BLOCK)
-        start = int(min(max(first, 0), cells - length))
-        slices.append(slice(start, start + length))
-        origin.append(start)
-    if not any(origin) and (slices[1].stop, slices[0].stop) == features.shape[:2]:
-        return features, corners
-    return features[slices[1], slices[0]], corners - corners.new_tensor(origin * 2)
+def _near(features: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, bool]:
+    """The part of a map that boxes need, all other cells weighing nothing, and the boxes in cells of that part.
+
+    The part is as long as wide where the map is. The last is whether no box reaches beyond its outermost centres.
+    """
+    (left, top), (right, bottom) = corners[:, :2].amin(0).tolist(), corners[:, 2:].amax(0).tolist()
+    height, width = features.shape[:2]
+    inside = left >= 0 and top >= 0 and right <= width - 1 and bottom <= height - 1
+    left, top = min(max(0.0, left), width), min(max(0.0, top), height)
+    need = math.ceil(max(min(right, width) - left, min(bottom, height) - top)) + 2
+    length = -(-need // BLOCK) * BLOCK
+    if length >= max(height, width):
+        return features, corners, inside
+    rows, columns = min(height, length), min(width, length)
+    row, column = min(int(top), height - rows), min(int(left), width - columns)
+    part = features[row : row + rows, column : column + columns]
+    return part, corners - corners.new_tensor([column, row, column, row]), inside

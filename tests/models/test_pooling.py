@@ -55,3 +55,13 @@ def test_whole_map_by_cells_is_the_plain_average() -> None:
 
 def test_no_boxes() -> None:
     assert pool_boxes(torch.randn(4, 4, 8), torch.empty(0, 4), 3).shape == (0, 72)
+
+
+def test_part_of_a_large_map_does_for_boxes_near_each_other() -> None:
+    """Pooling looks at no more of the map than boxes need; added boxes in two corners make it look at all of it."""
+    features = torch.randn(40, 30, 6, dtype=torch.float64)
+    corners = torch.tensor([[11.2, 20.1, 14.9, 26.0], [12.0, 22.5, 19.5, 25.5], [-3.0, 35.0, 4.0, 45.0]])
+    ends = torch.tensor([[-2.0, -2.0, 1.0, 1.0], [28.0, 38.0, 33.0, 42.0]])
+    for near in (corners[:2], corners[2:]):
+        alone = pool_boxes(features, near.double(), 3)
+        assert torch.allclose(alone, pool_boxes(features, torch.cat([near, ends]).double(), 3)[: len(near)])
