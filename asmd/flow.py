@@ -1,12 +1,15 @@
 """Optical flow, computed once for each frame, and the causal stack of the last L flows.
 
-Flow is measured on the whole frame, at a working resolution that bounds its cost, and expressed in pixels of the
-original frame. As in the two-stream literature it is clipped to +-20 px and mapped linearly to the range of an image
+Flow is measured at a working resolution that bounds its cost, and expressed in pixels of the original frame: on the
+whole frame for the motion stream, and only about the target where it does no more than place candidates. As in the
+two-stream literature it is clipped to +-20 px and mapped linearly to the range of an image
 (Feichtenhofer's flow tools, FACTS 2).
 """
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import deque
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -25,6 +28,9 @@ Flow: TypeAlias = NDArray[np.float32]
 FLOW_LIMIT = 20.0
 """Displacements beyond this many pixels are clipped."""
 
+LEAST_SIDE = 32
+"""Least side of what flow is measured on, in pixels, where the frame is that large."""
+
 NETWORK_SCALE = 127.5 / (255 * 0.226) / FLOW_LIMIT
 """Maps pixels to the network's input: +-20 px spans the 8-bit range, divided by ImageNet's mean standard deviation."""
 
@@ -37,15 +43,21 @@ class FlowConfig:
         method: "dis" (Kroeger et al., ECCV 2016) or "tvl1" (Zach et al., DAGM 2007), which the paper's family uses.
         length: L, how many flows are stacked.
         max_side: the longer side of the frame is reduced to this many pixels before flow is measured.
+        near: where flow is measured about a box only, the side of that part of the frame in mean sides of the box.
+        near_side: its longer side is reduced to this many pixels.
     """
 
     method: Literal["dis", "tvl1"] = "dis"
     length: int = 5
     max_side: int = 480
+    near: float = 4.0
+    near_side: int = 128
 
     def __post_init__(self) -> None:
         if self.length < 1 or self.max_side < 32:
             raise ConfigError(f"flow needs length >= 1 and max_side >= 32, got {self.length} and {self.max_side}")
+        if self.near < 2 or self.near_side < LEAST_SIDE:
+            raise ConfigError(f"flow needs near >= 2 and near_side >= {LEAST_SIDE}")
 
 
 class FlowMethod(Protocol):
@@ -103,12 +115,18 @@ class FlowStack:
 
     On the first frame there is no flow: the stack is zero. Until L frames have passed the oldest flow is repeated
     (FACTS 9, row 20).
+
+    Args:
+        config: settings.
+        dense: whether flow is measured on the whole of each frame. Without it there is `moved` and no more.
     """
 
-    def __init__(self, config: FlowConfig | None = None) -> None:
-        self.config = config or FlowConfig()
-        self._method = flow_method(self.config.method)
+    def __init__(self, config: FlowConfig | None = None, dense: bool = True) -> None:
+        self.config, self.dense = config or FlowConfig(), dense
+        # An algorithm keeps notes while it runs, and targets of one video ask from threads of their own.
+        self._local = threading.local()
         self._grey: NDArray[np.uint8] | None = None
+        self._before: NDArray[np.uint8] | None = None
         self._flows: deque[Flow] = deque(maxlen=self.config.length)
         self._measured = False
         self.scale = 1.0
@@ -116,9 +134,15 @@ class FlowStack:
 
     def reset(self) -> None:
         """Forgets the video."""
-        self._grey = None
+        self._grey = self._before = None
         self._flows.clear()
         self._measured = False
+
+    def _method(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow:
+        if not hasattr(self._local, "method"):
+            self._local.method = flow_method(self.config.method)
+        method: FlowMethod = self._local.method
+        return method(before, after)
 
     def push(self, frame: Frame) -> None:
         """Takes the next frame and measures the flow that leads to it.
@@ -127,6 +151,9 @@ class FlowStack:
             frame: RGB uint8 (H, W, 3), of the size of the frames before it.
         """
         grey, self.scale = working_image(frame, self.config)
+        if not self.dense:
+            self._before, self._grey = self._grey, grey
+            return
         if self._grey is None:
             self._flows.append(np.zeros((*grey.shape, 2), np.float32))
         else:
@@ -152,6 +179,8 @@ class FlowStack:
 
     def moved(self, box: Boxes) -> Boxes:
         """Where the median flow of the middle of a box (4,) carries it from the frame before."""
+        if not self.dense:
+            return self._moved_near(box)
         x, y, w, h = box * self.scale
         rows = slice(max(0, round(y + h / 4)), max(0, round(y + 3 * h / 4)) + 1)
         columns = slice(max(0, round(x + w / 4)), max(0, round(x + 3 * w / 4)) + 1)
@@ -159,6 +188,34 @@ class FlowStack:
         if len(inside) == 0:
             return box
         return np.asarray(box + np.concatenate([np.median(inside, axis=0), [0.0, 0.0]]))
+
+    def _moved_near(self, box: Boxes) -> Boxes:
+        """As `moved`, by the flow of the part of the frame about the box."""
+        if self._before is None or self._grey is None:
+            return box
+        place, sides = box[:2] * self.scale, box[2:] * self.scale
+        reach = max(self.config.near * math.sqrt(sides.prod()), 1.5 * sides.max(), LEAST_SIDE) / 2
+        limit = np.array(self._grey.shape[::-1])
+        low, high = (np.clip(np.round(place + sides / 2 + r), 0, limit).astype(int) for r in (-reach, reach))
+        extent = high - low
+        if extent.min() < LEAST_SIDE // 2:
+            return box
+        size = np.maximum(np.round(extent * min(1.0, self.config.near_side / extent.max())), LEAST_SIDE // 2).astype(
+            int
+        )
+        before, after = (
+            np.asarray(cv2.resize(i[low[1] : high[1], low[0] : high[0]], size.tolist(), interpolation=cv2.INTER_AREA))
+            for i in (self._before, self._grey)
+        )
+        flow, zoom = self._method(before.astype(np.uint8), after.astype(np.uint8)), size / extent
+        columns, rows = (
+            slice(max(0, round(a)), max(0, round(b)) + 1)
+            for a, b in zip(*(zoom * (place + share * sides - low) for share in (0.25, 0.75)), strict=True)
+        )
+        inside = flow[rows, columns].reshape(-1, 2)
+        if len(inside) == 0:
+            return box
+        return np.asarray(box + np.concatenate([np.median(inside, axis=0) / (zoom * self.scale), [0.0, 0.0]]))
 
     def shifted(self, shift: ArrayLike) -> FlowStack:
         """A stack like this one in which all of the image has moved by `shift` (2,), in pixels, on every frame."""

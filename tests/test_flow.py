@@ -110,3 +110,20 @@ def test_bad_settings() -> None:
         FlowConfig(length=0)
     with pytest.raises(ConfigError, match="unknown flow method"):
         flow_method("farneback")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("near_side", [48, 400])
+def test_flow_about_a_box_carries_it_as_that_of_the_whole_frame(near_side: int) -> None:
+    """A textured frame that moves by (6, -4), of which only the part about a box is looked at, reduced or not."""
+    frame = textured()
+    moved = np.roll(frame, (-4, 6), axis=(0, 1))
+    box = np.array([50.0, 40.0, 30.0, 24.0])
+    stack = FlowStack(FlowConfig(near_side=near_side), dense=False)
+    stack.push(frame)
+    np.testing.assert_array_equal(stack.moved(box), box)
+    stack.push(moved)
+    np.testing.assert_allclose(stack.moved(box), [56, 36, 30, 24], atol=1.0)
+    for beyond in ([-500.0, 10, 20, 20], [0.0, 0.0, 1.0, 1.0], [-10.0, -10, 4000, 3000]):
+        assert np.isfinite(stack.moved(np.array(beyond))).all()
+    stack.reset()
+    np.testing.assert_array_equal(stack.moved(box), box)

@@ -86,6 +86,7 @@ class BoxRegressor:
             # Too few to learn from (a target that fills the frame): predictions then change nothing.
             self._weights = None
             return
+        layouts = layouts.float()
         own, goal = to_center(boxes), to_center(target)
         shifts = (goal[:2] - own[:, :2]) / own[:, 2:]
         sizes = np.log(goal[2:] / own[:, 2:])
@@ -106,7 +107,7 @@ class BoxRegressor:
         """(dx, dy, dw, dh) for descriptors (N, D), (N, 4); None where there was too little to learn from."""
         if self._weights is None:
             return None
-        return ((layouts - self._mean) @ self._weights) * self._deviation + self._target_mean
+        return ((layouts.float() - self._mean) @ self._weights) * self._deviation + self._target_mean
 
     def predict(self, layouts: Tensor, boxes: Boxes) -> Boxes:
         """Moves boxes (N, 4) to where their descriptors (N, D) say that the target is."""

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from asmd.errors import ConfigError
-from asmd.tracking.mining import Indices, MiningConfig, Scores, pool_indices, select
+from asmd.tracking.mining import MiningConfig, Scores, pool_indices, select
 from asmd.tracking.perceptron import Parameters, gradients, log_odds
+from asmd.tracking.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class ClassifierConfig:
         init_steps: steps on the first frame.
         init_rate: their learning rate; the last layer's is `last_factor` times it.
         update_steps: steps of an update.
+        pace: steps that are made in one frame, so that an update is spread over as many frames as it takes; 0 makes all
+            in the frame in which it falls due.
         update_rate: their learning rate.
         last_factor: learning rate of the last layer over that of the others.
         momentum: of SGD.
@@ -47,6 +50,7 @@ class ClassifierConfig:
     init_steps: int = 50
     init_rate: float = 1e-3
     update_steps: int = 10
+    pace: int = 2
     update_rate: float = 1e-3
     last_factor: float = 10.0
     momentum: float = 0.9
@@ -57,7 +61,7 @@ class ClassifierConfig:
     def __post_init__(self) -> None:
         if self.init not in ("gaussian", "kaiming"):
             raise ConfigError(f"classifier init must be gaussian or kaiming, got {self.init!r}")
-        if min(self.members, self.hidden, self.positives) < 1 or min(self.init_steps, self.update_steps) < 0:
+        if min(self.members, self.hidden, self.positives) < 1 or min(self.init_steps, self.update_steps, self.pace) < 0:
             raise ConfigError("classifier needs members, hidden and positives of at least 1 and no negative steps")
 
     def factors(self, index: int) -> tuple[float, float]:
@@ -82,6 +86,7 @@ class Classifier:
         device: where it runs.
 
     Attributes:
+        rng: the run's generator.
         parameters: weights (M, out, in) and biases (M, out) of the layers in turn.
     """
 
@@ -93,7 +98,7 @@ class Classifier:
         rng: np.random.Generator,
         device: torch.device,
     ) -> None:
-        self.config, self.mining, self._rng = config, mining, rng
+        self.config, self.mining, self.rng = config, mining, rng
         self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         self.parameters: Parameters = []
         sizes = (features, config.hidden, config.hidden, 2)
@@ -105,22 +110,32 @@ class Classifier:
             self.parameters += [weight.to(device), bias.to(device)]
         self._mean = torch.zeros(features, device=device)
         self._gain = 1.0
+        self._scoring: Parameters | None = None
 
     def standardise(self, samples: Tensor) -> None:
         """Takes mean and deviation of descriptors (N, D) as those of all that is to come."""
+        samples = samples.float()
+        self._scoring = None
         self._mean = samples.mean(0)
         self._gain = 1.0 / max(float((samples - self._mean).square().mean().sqrt()), 1e-6)
 
     def _standard(self, samples: Tensor) -> Tensor:
-        return (samples - self._mean) * self._gain
+        return (samples.float() - self._mean) * self._gain
 
     @torch.inference_mode()
     def margins(self, samples: Tensor) -> Tensor:
-        """(N, D) descriptors -> (N,) log-odds of being the target; 0 is the decision boundary."""
-        return log_odds(self._standard(samples), self.parameters)
+        """(N, D) descriptors -> (N,) log-odds of being the target; 0 is the decision boundary.
 
-    @torch.inference_mode()
-    def train(self, positives: Tensor, negatives: Tensor, steps: int, rate: float) -> float:
+        The first layer, which is nearly all of the arithmetic, runs in the descriptors' type.
+        """
+        if self._scoring is None or self._scoring[0].dtype != samples.dtype:
+            # What standardises descriptors becomes part of the first layer.
+            weight, bias, *others = self.parameters
+            folded = [weight * self._gain, bias - (weight @ self._mean) * self._gain]
+            self._scoring = [p.to(samples.dtype) for p in folded] + [p.clone() for p in others]
+        return log_odds(samples, self._scoring)
+
+    def train(self, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float) -> float:
         """Minimises the cross-entropy of eq. (6), with the negative term that the equation leaves out (FACTS 0.3).
 
         Args:
@@ -132,30 +147,7 @@ class Classifier:
         Returns:
             The loss of the last step; NaN where there was nothing to learn from.
         """
-        if steps == 0 or len(positives) == 0 or len(negatives) == 0:
-            return float("nan")
-        config = self.config
-        momenta = [torch.zeros_like(p) for p in self.parameters]
-        loss = torch.tensor(float("nan"))
-        queue = np.empty(0, dtype=np.intp)
-        scored: tuple[Indices, Scores] | None = None
-        for step in range(steps):
-            while len(queue) < config.positives:
-                queue = np.concatenate([queue, self._rng.permutation(len(positives))])
-            batch, queue = queue[: config.positives], queue[config.positives :]
-            if scored is None or step % self.mining.interval == 0:
-                scored = self._scored_pool(negatives)
-            hard = self._mine(*scored)
-            x = self._standard(torch.cat([positives[torch.from_numpy(batch)], negatives[torch.from_numpy(hard)]]))
-            labels = torch.zeros(len(x), device=x.device)
-            labels[: len(batch)] = 1
-            keep = (self._dropout(len(x)), self._dropout(len(x)))
-            loss, found = gradients(x, labels, keep, self.parameters, config.smoothing, config.clip)
-            for index, (value, momentum, gradient) in enumerate(zip(self.parameters, momenta, found, strict=True)):
-                factor, decay = config.factors(index)
-                momentum.mul_(config.momentum).add_(gradient).add_(value, alpha=decay)
-                value.add_(momentum, alpha=-rate * factor)
-        return float(loss)
+        return Course(self, positives, negatives, steps, rate).advance(steps)
 
     def _dropout(self, count: int) -> Tensor:
         """Factors (M, N, H) of hidden units; one factor where none is ever dropped."""
@@ -165,15 +157,72 @@ class Classifier:
         drawn = torch.rand(self.config.members, count, self.config.hidden, generator=self._generator)
         return ((drawn >= share).float() / (1 - share)).to(self._mean.device)
 
-    def _scored_pool(self, negatives: Tensor) -> tuple[Indices, Scores]:
-        """Negatives that minibatches are selected from, and how much each looks like the target."""
-        if self.mining.rule == "rand":
-            return np.arange(len(negatives)), np.ones(len(negatives))
-        pool = pool_indices(len(negatives), self.mining, self._rng)
-        scores = torch.sigmoid(self.margins(negatives[torch.from_numpy(pool)])).cpu().numpy()
-        return pool, scores.astype(np.float64)
+    def step(self, samples: Tensor, positives: int, momenta: Parameters, rate: float) -> Tensor:
+        """One step of SGD on descriptors (N, D), of which so many, the first, are the target's; the loss."""
+        config = self.config
+        x = self._standard(samples).to(samples.dtype)
+        labels = torch.zeros(len(x), device=x.device)
+        labels[:positives] = 1
+        keep = (self._dropout(len(x)), self._dropout(len(x)))
+        loss, found = gradients(x, labels, keep, self.parameters, config.smoothing, config.clip)
+        for index, (value, momentum, gradient) in enumerate(zip(self.parameters, momenta, found, strict=True)):
+            factor, decay = config.factors(index)
+            momentum.mul_(config.momentum).add_(gradient).add_(value, alpha=decay)
+            value.add_(momentum, alpha=-rate * factor)
+        self._scoring = None
+        return loss
 
-    def _mine(self, pool: Indices, scores: Scores) -> Indices:
-        if self.mining.rule == "rand":
-            return pool_indices(len(pool), self.mining, self._rng)
-        return pool[select(scores, self.mining, self._rng)]
+
+class Course:
+    """A training of a classifier, which may be made in parts. What it learns from is settled at its start.
+
+    Args:
+        classifier: learns.
+        positives: (P, D) descriptors of the target.
+        negatives: (N, D) descriptors of background.
+        steps: steps of SGD with momentum.
+        rate: learning rate of the hidden layers.
+
+    Attributes:
+        remaining: steps that are still to be made; none where there is nothing to learn from.
+    """
+
+    @torch.inference_mode()
+    def __init__(
+        self, classifier: Classifier, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float
+    ) -> None:
+        self._classifier, self._rate, self._made = classifier, rate, 0
+        positives, self._negatives = (t if isinstance(t, Rows) else Rows([t]) for t in (positives, negatives))
+        self.remaining = steps if len(positives) and len(self._negatives) else 0
+        if self.remaining:
+            size = classifier.config.positives
+            passes = -(-size * steps // len(positives))
+            queue = np.concatenate([classifier.rng.permutation(len(positives)) for _ in range(passes)])
+            self._batches = positives.take(queue[: size * steps]).view(steps, size, -1)
+            self._momenta = [torch.zeros_like(p) for p in classifier.parameters]
+
+    @torch.inference_mode()
+    def advance(self, steps: int) -> float:
+        """Makes as many steps, or those that remain; the loss of the last, NaN where there was none to make."""
+        classifier, mining, loss = self._classifier, self._classifier.mining, torch.tensor(float("nan"))
+        steps = min(steps, self.remaining)
+        for _ in range(steps):
+            if self._made % mining.interval == 0 or mining.rule == "rand":
+                self._pool = self._scored_pool()
+            rows, scores = self._pool
+            hard = select(scores, mining, classifier.rng)
+            batch = self._batches[self._made]
+            samples = torch.cat([batch, rows[torch.from_numpy(hard)]])
+            loss = classifier.step(samples, len(batch), self._momenta, self._rate)
+            self._made += 1
+        self.remaining -= steps
+        return float(loss)
+
+    def _scored_pool(self) -> tuple[Tensor, Scores]:
+        """Negatives (N, D) that minibatches are selected from, and how much each looks like the target."""
+        mining, negatives = self._classifier.mining, self._negatives
+        rows = negatives.take(pool_indices(len(negatives), mining, self._classifier.rng))
+        if mining.rule == "rand":
+            return rows, np.ones(len(rows))
+        scores = torch.sigmoid(self._classifier.margins(rows)).cpu().numpy()
+        return rows, scores.astype(np.float64)

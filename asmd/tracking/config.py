@@ -129,6 +129,7 @@ class TrackerConfig:
                 init_rate=1e-4,
                 update_steps=10,
                 update_rate=3e-4,
+                pace=0,
                 clip=0.0,
             ),
             mining=MiningConfig(),

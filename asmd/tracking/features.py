@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -73,12 +73,16 @@ class Descriptors:
     """What is known of N boxes.
 
     Attributes:
-        identity: (N, D) float32, for the classifier.
-        layout: (N, D') float32 with the spatial layout kept, for box regression; may be the same tensor.
+        identity: (N, D), for the classifier, in the type of the maps that it was read from.
+        layout: (N, D') with the spatial layout kept, for box regression; may be the same tensor.
     """
 
     identity: Tensor
     layout: Tensor
+
+
+_Place: TypeAlias = tuple[NDArray[np.int64], tuple[int, int]]
+"""Corners (4,) of a rectangle of the frame, and the (height, width) that it is resized to."""
 
 
 class View(Protocol):
@@ -95,8 +99,12 @@ class View(Protocol):
 class Extractor(Protocol):
     """Looks at frames and gives views."""
 
-    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
-        """Takes the first frame of a video, with the target (4,), before any view is asked for."""
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[View, View]:
+        """Takes the first frame of a video, with the target (4,), before any view is asked for.
+
+        Returns:
+            What `look` at the target and `look_everywhere` then give of it.
+        """
         ...
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> View:
@@ -170,7 +178,8 @@ class RegionView:
         pixels = self.pixels(to_corners(enlarge(boxes, self._config.context)))
         bins = self._config.bins
         width = sum(features.shape[2] for features, _ in self.maps) * bins * bins
-        pooled = torch.empty(len(boxes), width, device=self.maps[0][0].device)
+        first = self.maps[0][0]
+        pooled = torch.empty(len(boxes), width, device=first.device, dtype=first.dtype)
         column = 0
         for features, stride in self.maps:
             cells = (pixels.to(features.device) - CELL_CENTRE) / stride
@@ -203,34 +212,44 @@ class RegionExtractor:
         """Network pixels between neighbouring cells of a stage's map."""
         return self._inputs.network.stride(stage)
 
-    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[RegionView, RegionView]:
         """Finds the principal components of the first frame's cells."""
         self._bases = []
+        places = (self._near(target), self._everywhere(frame, target))
+        seen = [self.maps(frame, flow, corners[None], pixels) for corners, pixels in places]
         if self._config.channels:
-            near = self.look(frame, flow, target).maps
-            everywhere = self.look_everywhere(frame, flow, target).maps
-            for (first, _), (second, _) in zip(near, everywhere, strict=True):
+            plain = [self._placed(maps, *place).maps for maps, place in zip(seen, places, strict=True)]
+            for (first, _), (second, _) in zip(*plain, strict=True):
                 cells = torch.cat([first.flatten(0, 1), second.flatten(0, 1)]).float()
                 _, vectors = torch.linalg.eigh(cells.T @ cells)
                 self._bases.append(vectors[:, -self._config.channels :].to(first.dtype))
+        near, everywhere = (self._placed(maps, *place) for maps, place in zip(seen, places, strict=True))
+        return near, everywhere
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> RegionView:
         """A square view about `around`, `region_scale` mean sides wide."""
-        corners = region_corners(around, self._config.region_scale)
-        return self._view(frame, flow, corners, (self._config.region_size, self._config.region_size))
+        corners, pixels = self._near(around)
+        return self._placed(self.maps(frame, flow, corners[None], pixels), corners, pixels)
 
     def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> RegionView:
         """The whole frame at the scale at which `look` would see such a box, though never over 2.5 regions a side."""
+        corners, pixels = self._everywhere(frame, size)
+        return self._placed(self.maps(frame, flow, corners[None], pixels), corners, pixels)
+
+    def _near(self, around: Boxes) -> _Place:
+        size = self._config.region_size
+        return region_corners(around, self._config.region_scale), (size, size)
+
+    def _everywhere(self, frame: Frame, size: Boxes) -> _Place:
         wanted = self._config.region_size / (self._config.region_scale * float(np.sqrt(size[2] * size[3])))
         height, width = frame.shape[:2]
         scale = min(wanted, 2.5 * self._config.region_size / max(height, width))
         pixels = (16 * max(4, round(height * scale / 16)) + 1, 16 * max(4, round(width * scale / 16)) + 1)
-        return self._view(frame, flow, np.array([0, 0, width, height]), pixels)
+        return np.array([0, 0, width, height]), pixels
 
-    def _view(
-        self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
+    def _placed(
+        self, stages: Mapping[int, StreamMaps], corners: NDArray[np.int64], pixels: tuple[int, int]
     ) -> RegionView:
-        stages = self.maps(frame, flow, corners[None], pixels)
         scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
         return self.view(stages, corners, scale)
 
@@ -295,8 +314,9 @@ class CropExtractor:
         self._inputs = _Inputs(network, motion, unit=False)
         self._config = config
 
-    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> None:
+    def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[CropView, CropView]:
         """Nothing to prepare."""
+        return self.look(frame, flow, target), self.look_everywhere(frame, flow, target)
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> CropView:
         """The frame itself; `around` does not matter."""

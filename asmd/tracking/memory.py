@@ -10,10 +10,10 @@ from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from asmd.errors import ConfigError
+from asmd.tracking.rows import Rows
 
 
 @dataclass(frozen=True)
@@ -97,17 +97,17 @@ class Memory:
         given = [self._initial, *self._corrections]
         return [p for p, _ in given], [n for _, n in given]
 
-    def short(self) -> tuple[Tensor, Tensor]:
+    def short(self) -> tuple[Rows, Rows]:
         """Positives (P, D) and negatives (N, D) of the last frames, with what a person gave."""
         positives, negatives = self._given()
         positives += [p for p, _ in self._short]
         negatives += [n for _, n in self._short]
-        return torch.cat(positives), torch.cat(negatives)
+        return Rows(positives), Rows(negatives)
 
-    def long(self) -> tuple[Tensor, Tensor]:
+    def long(self) -> tuple[Rows, Rows]:
         """Positives (P, D) of the whole video and their negatives (N, D), with what a person gave."""
         positives, negatives = self._given()
         negatives += self._uncertain
         if self.config.long_negatives == "all":
             negatives += [n for _, n in self._short]
-        return torch.cat([*positives, *self._long]), torch.cat(negatives)
+        return Rows([*positives, *self._long]), Rows(negatives)

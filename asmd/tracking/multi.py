@@ -20,7 +20,6 @@ from numpy.typing import ArrayLike
 
 from asmd.boxes import Boxes
 from asmd.errors import BoxError, TargetsFailedError, TrackerStateError
-from asmd.flow import FlowStack
 from asmd.sequence import Frame
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.config import TrackerConfig
@@ -49,7 +48,7 @@ class MultiTracker:
         self._like = tracker
         self._seed = seed
         self.sharing = sharing or SharingConfig()
-        self._flow = FlowStack(tracker.config.flow) if tracker.uses_flow else None
+        self._flow = tracker.flow_stack() if tracker.uses_flow else None
         # A user's own source of boxes need not bear several threads.
         self._threads = 1 if tracker.has_proposals else torch.get_num_threads()
         self._workers: ThreadPoolExecutor | None = None

@@ -70,6 +70,7 @@ class OverlapRegressor:
     @torch.inference_mode()
     def __init__(self, config: OverlapConfig, samples: Tensor, overlaps: NDArray[np.float64]) -> None:
         self.config = config
+        samples = samples.float()
         self._mean = samples.mean(0)
         # One factor for all, so that the penalty means the same whatever the features' scale.
         self._gain = 1.0 / max(float((samples - self._mean).square().mean().sqrt()), 1e-6)
@@ -96,12 +97,16 @@ class OverlapRegressor:
         if len(samples) == 0:
             return
         config = self.config
-        gram, moment = self._sums(samples, overlaps)
-        gram.diagonal().add_(config.ridge)
-        for sums, first, new in ((self._gram, self._first[0], gram), (self._moment, self._first[1], moment)):
-            # Sums of later frames fade at the rate; the first frame's share does not.
-            sums.mul_(1 - config.rate).add_(first, alpha=config.rate * config.first)
-            sums.add_(new, alpha=config.rate * (1 - config.first))
+        x, y = self._prepared(samples), torch.from_numpy(overlaps.astype(np.float32)).to(samples.device)
+        # Sums of later frames fade at the rate; the first frame's share does not.
+        fading, share = 1 - config.rate, config.rate * (1 - config.first)
+        self._gram.addmm_(x.T, x, beta=fading, alpha=share / len(x)).add_(
+            self._first[0], alpha=config.rate * config.first
+        )
+        self._gram.diagonal().add_(config.ridge * share)
+        self._moment.addmv_(x.T, y, beta=fading, alpha=share / len(x)).add_(
+            self._first[1], alpha=config.rate * config.first
+        )
         self._improve(config.steps)
 
     def _improve(self, steps: int) -> None:
@@ -120,7 +125,7 @@ class OverlapRegressor:
         self._weights = weights
 
     def _prepared(self, samples: Tensor) -> Tensor:
-        scaled = (samples - self._mean) * self._gain
+        scaled = (samples.float() - self._mean) * self._gain
         return torch.cat([scaled, torch.ones(len(scaled), 1, device=scaled.device)], dim=1)
 
     def _sums(self, samples: Tensor, overlaps: NDArray[np.float64]) -> tuple[Tensor, Tensor]:

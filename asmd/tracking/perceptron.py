@@ -18,15 +18,18 @@ Parameters: TypeAlias = list[Tensor]
 
 
 def _first(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, D) through the first layers of all members at once -> (M, N, H)."""
-    wide = torch.addmm(bias.flatten(), x, weight.flatten(0, 1).T)
+    """(N, D) through the first layers of all members at once -> (M, N, H), in the type of x."""
+    wide = torch.addmm(bias.flatten().to(x.dtype), x, weight.flatten(0, 1).T.to(x.dtype))
     return wide.view(x.shape[0], *weight.shape[:2]).transpose(0, 1)
 
 
 def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
-    """Standardised descriptors (N, D) -> (N,) the target's logit less the background's, mean of the members."""
+    """Standardised descriptors (N, D) -> (N,) the target's logit less the background's, mean of the members.
+
+    The first layer runs in the type of the descriptors, the others in that of their weights.
+    """
     weight1, bias1, weight2, bias2, weight3, bias3 = parameters
-    hidden = torch.relu(_first(x, weight1, bias1))
+    hidden = torch.relu(_first(x, weight1, bias1).to(weight2.dtype))
     hidden = torch.relu(hidden @ weight2.mT + bias2[:, None])
     # What is linear needs computing only once: the difference of two logits is one.
     weight = weight3[:, POSITIVE] - weight3[:, 1 - POSITIVE]
@@ -40,7 +43,7 @@ def gradients(
     """Loss and gradient of the cross-entropy of each member.
 
     Args:
-        x: (N, D) standardised descriptors.
+        x: (N, D) standardised descriptors. Products with them, which are most of the arithmetic, run in their type.
         labels: (N,) float, 1 for the target and 0 for background.
         keep: dropout as factors (M, N, H) of both hidden layers, 1 for none.
         parameters: of the layers.
@@ -51,7 +54,7 @@ def gradients(
         The mean loss, and the gradients of each member's own loss in the parameters' order.
     """
     weight1, bias1, weight2, bias2, weight3, bias3 = parameters
-    before1 = _first(x, weight1, bias1)
+    before1 = _first(x, weight1, bias1).to(weight1.dtype)
     hidden1 = torch.relu(before1) * keep[0]
     before2 = hidden1 @ weight2.mT + bias2[:, None]
     hidden2 = torch.relu(before2) * keep[1]
@@ -63,7 +66,7 @@ def gradients(
     d3 = (torch.exp(log_likelihood) - target) / x.shape[0]
     d2 = (d3 @ weight3) * keep[1] * (before2 > 0)
     d1 = (d2 @ weight2) * keep[0] * (before1 > 0)
-    own1 = (d1.transpose(0, 1).flatten(1).T @ x).view(weight1.shape)
+    own1 = (d1.transpose(0, 1).flatten(1).T.to(x.dtype) @ x).to(weight1.dtype).view(weight1.shape)
     own = [own1, d1.sum(1), d2.mT @ hidden1, d2.sum(1), d3.mT @ hidden2, d3.sum(1)]
     if clip:
         norms = torch.sqrt(torch.stack([(g * g).flatten(1).sum(1) for g in own]).sum(0))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +27,23 @@ from asmd.tracking.augmentation import augmented
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
-from asmd.tracking.classifier import Classifier
+from asmd.tracking.classifier import Classifier, Course
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
+from asmd.tracking.rows import Rows
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
 
 REGRESSED = 5
 """Most candidates that box regression averages (FACTS 9, row 24)."""
+
+MOST_COURSES = 3
+"""Updates that may wait for each other; where more fall due than the pace allows for, the first is finished at once."""
 
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
@@ -98,7 +103,7 @@ class Tracker:
         motion = self.config.features.motion
         self._motion = motion_trained if motion == "auto" else motion == "on"
         self._extractor = build_extractor(network, self.config.features, self._motion, self._device)
-        self._flow = FlowStack(self.config.flow) if self._motion or self.config.search.flow_share else None
+        self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
         self._refiner: LearnedRegressor | None = None
         if refinement is not None and self.config.regression.kind == "auto":
             self._refiner = LearnedRegressor(refinement.to(self._device), self.config.regression)
@@ -160,7 +165,7 @@ class Tracker:
         # What these learn of a video they bind anew at its first frame; the network and the head below are shared.
         other._extractor, other._refiner = copy.copy(self._extractor), copy.copy(self._refiner)
         if self._flow is not None:
-            other._flow = flow or FlowStack(self.config.flow)
+            other._flow = flow or self.flow_stack()
         other._seed, other._size, other._overlap = seed, None, None
         return other
 
@@ -168,6 +173,10 @@ class Tracker:
     def extractor(self) -> Extractor:
         """What it looks with."""
         return self._extractor
+
+    def flow_stack(self) -> FlowStack:
+        """A stack of flow as it needs one: of the whole frame where the motion stream runs, else about targets."""
+        return FlowStack(self.config.flow, dense=self._motion)
 
     @property
     def uses_flow(self) -> bool:
@@ -312,6 +321,8 @@ class Tracker:
         self._memory.keep(positives, negatives)
         if self._overlap is not None:
             self._overlap.learn(*self._fits(view, self.config.overlap.samples))
+        # What was under way may come from the very frames that had to be corrected.
+        self._courses.clear()
         self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
@@ -325,6 +336,7 @@ class Tracker:
 
     def _search(self, view: View, places: list[tuple[Boxes, int]]) -> tuple[Boxes, float, Boxes]:
         """Best box, its log-odds, and that box regressed, among candidates drawn about some places."""
+        assert self._size is not None
         search = self.config.search
         drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
         scored = self._score(view, np.concatenate(drawn))
@@ -335,15 +347,23 @@ class Tracker:
         closer = self.config.overlap
         centre = scored.boxes[ranked[: search.best]].mean(axis=0)
         near = candidates.close(centre, closer.candidates, closer.shift, closer.scale, closer.aspect, self._rng)
-        scored = self._score(view, near)
-        return self._choose(scored, _ranked(self._overlap.predict(scored.described.identity)), closer.best)
+        near = candidates.limit(near, self._size, self._min_side)
+        described = view.describe(near)
+        ranked = _ranked(self._overlap.predict(described.identity))
+        # The rest needs no score.
+        top = ranked[: max(closer.best, REGRESSED)]
+        margins = np.full(len(near), -np.inf)
+        margins[top] = self._margins(described.identity[torch.from_numpy(top)])
+        return self._choose(_Scored(view, near, margins, described), ranked, closer.best)
 
     def _score(self, view: View, boxes: Boxes) -> _Scored:
         assert self._size is not None
         boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
-        margins = self._classifier.margins(described.identity).double().cpu().numpy()
-        return _Scored(view, boxes, margins, described)
+        return _Scored(view, boxes, self._margins(described.identity), described)
+
+    def _margins(self, described: Tensor) -> NDArray[np.float64]:
+        return np.asarray(self._classifier.margins(described).double().cpu().numpy())
 
     def _choose(self, scored: _Scored, ranked: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
         """Mean of the best boxes, its log-odds, and the regressed box."""
@@ -407,8 +427,7 @@ class Tracker:
     def _learn_first_frame(self, frame: Frame) -> None:
         assert self._size is not None
         config, sampling, target = self.config, self.config.sampling, self._box
-        self._extractor.start(frame, self._flow, target)
-        near = self._extractor.look(frame, self._flow, target)
+        near, everywhere = self._extractor.start(frame, self._flow, target)
         draw = self._samples
         positives = [near.describe(draw(sampling.initial_positives)).identity]
         negatives = [near.describe(draw(sampling.initial_near)).identity]
@@ -416,9 +435,11 @@ class Tracker:
         if sampling.initial_whole:
             whole = candidates.whole_frame(target, self._size, 2 * sampling.initial_whole, self._rng)
             whole = whole[iou(whole, target) <= sampling.initial_near.max_iou][: sampling.initial_whole]
-            negatives.append(self._extractor.look_everywhere(frame, self._flow, target).describe(whole).identity)
+            negatives.append(everywhere.describe(whole).identity)
         fits = [self._fits(near, config.overlap.samples)] if config.overlap.candidates else []
-        for changed, box, flow in augmented(frame, target, self._flow, sampling.augmentations, self._rng):
+        # Without the motion stream versions that differ in flow alone are all the same.
+        own = self._flow if self._motion else None
+        for changed, box, flow in augmented(frame, target, own, sampling.augmentations, self._rng):
             view = self._extractor.look(changed, flow, box)
             moved = np.concatenate([box[:2] - target[:2], [0, 0]])
             positives.append(view.describe(draw(sampling.update_positives) + moved).identity)
@@ -437,6 +458,7 @@ class Tracker:
             self._classifier.standardise(torch.cat([all_positives, all_negatives]))
         self._classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
+        self._courses: deque[Course] = deque()
 
     def _fits(self, view: View, count: int, moved: Boxes | float = 0.0) -> tuple[Tensor, NDArray[np.float64]]:
         """Descriptors of boxes that fit more or less, all moved by (4,), and their IoU with the target."""
@@ -459,9 +481,11 @@ class Tracker:
 
     def _remember(self, view: View) -> None:
         sampling = self.config.sampling
-        positives = view.describe(self._samples(sampling.update_positives)).identity
-        negatives = view.describe(self._samples(sampling.update_negatives)).identity
-        self._memory.add(positives, negatives, self._classifier.margins(negatives))
+        positives, negatives = self._samples(sampling.update_positives), self._samples(sampling.update_negatives)
+        described = view.describe(np.concatenate([positives, negatives])).identity
+        # Copies, since what is kept of one would keep the other as well.
+        looks, background = described[: len(positives)].clone(), described[len(positives) :].clone()
+        self._memory.add(looks, background, self._classifier.margins(background))
         if self._overlap is not None and self._index % self.config.overlap.interval == 0:
             self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))
 
@@ -470,6 +494,22 @@ class Tracker:
         self._failed = 0 if success else self._failed + 1
         short = self._index % memory.short_interval == 0
         if short or (memory.failure_interval and not success and (self._failed - 1) % memory.failure_interval == 0):
-            self._classifier.train(*self._memory.short(), classifier.update_steps, classifier.update_rate)
+            self._due(*self._memory.short())
         if self._index % memory.long_interval == 0:
-            self._classifier.train(*self._memory.long(), classifier.update_steps, classifier.update_rate)
+            self._due(*self._memory.long())
+        if self._courses:
+            self._courses[0].advance(classifier.pace)
+            if self._courses[0].remaining == 0:
+                self._courses.popleft()
+
+    def _due(self, positives: Rows, negatives: Rows) -> None:
+        """An update of the classifier that is made now, or from this frame on where updates are spread."""
+        config = self.config.classifier
+        course = Course(self._classifier, positives, negatives, config.update_steps, config.update_rate)
+        if config.pace == 0:
+            course.advance(course.remaining)
+        elif course.remaining:
+            self._courses.append(course)
+        if len(self._courses) > MOST_COURSES:
+            waiting = self._courses.popleft()
+            waiting.advance(waiting.remaining)

@@ -13,7 +13,7 @@ from typing import Any
 
 from asmd.flow import FlowStack
 from asmd.tracking import box_regression, candidates, features, tracker
-from asmd.tracking.classifier import Classifier
+from asmd.tracking.classifier import Classifier, Course
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.memory import Memory
 from asmd.tracking.network import FeatureNetwork
@@ -29,7 +29,7 @@ STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("pooling", features.CropView, ("describe",)),
     ("candidates", candidates, ("gaussian", "close", "samples", "fits", "limit", "grid")),
     ("classifier scores", Classifier, ("margins",)),
-    ("classifier update", Classifier, ("train",)),
+    ("classifier update", Course, ("__init__", "advance")),
     ("overlap", OverlapRegressor, ("predict", "learn")),
     ("box regression", box_regression.LearnedRegressor, ("predict",)),
     ("box regression", box_regression.BoxRegressor, ("predict",)),

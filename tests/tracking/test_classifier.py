@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from asmd.errors import ConfigError
-from asmd.tracking.classifier import Classifier, ClassifierConfig
+from asmd.tracking.classifier import Classifier, ClassifierConfig, Course
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.mining import MiningConfig
 
@@ -107,11 +107,40 @@ def test_random_negatives_are_drawn_for_every_minibatch() -> None:
     classifier, (positives, negatives) = build(), clouds()
     classifier.mining = MiningConfig("rand", count=24, pool=256, interval=10)
     drawn = []
-    mine = classifier._mine
-    classifier._mine = lambda *scored: (drawn.append(mine(*scored)), drawn[-1])[1]  # type: ignore
+    step = classifier.step
+    classifier.step = lambda samples, *rest: (drawn.append(samples[rest[0] :]), step(samples, *rest))[1]  # type: ignore
     classifier.train(positives, negatives, 3, 1e-3)
-    assert all(len(set(batch)) == 24 for batch in drawn)
-    assert len({tuple(batch) for batch in drawn}) == 3
+    assert all(len(batch) == len(batch.unique(dim=0)) == 24 for batch in drawn)
+    assert len({tuple(batch[:, 0].tolist()) for batch in drawn}) == 3
+
+
+def test_a_course_in_parts_is_that_at_once() -> None:
+    """Spreading an update over frames changes nothing in it."""
+    results = []
+    for paces in ((10,), (2, 2, 2, 2, 2), (3, 3, 3, 3)):
+        classifier, (positives, negatives) = build(seed=5), clouds()
+        course = Course(classifier, positives, negatives, 10, 1e-3)
+        for pace in paces:
+            course.advance(pace)
+        assert course.remaining == 0
+        assert np.isnan(course.advance(1))
+        results.append(classifier.margins(positives))
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+
+
+@pytest.mark.skipif(not torch.cpu._is_avx512_bf16_supported(), reason="slow and no use without bfloat16 in hardware")
+def test_short_descriptors_are_scored_nearly_alike() -> None:
+    classifier, (positives, negatives) = (
+        build(ClassifierConfig(hidden=64, members=3), features=300),
+        clouds(features=300),
+    )
+    positives, negatives = positives.bfloat16(), negatives.bfloat16()
+    classifier.standardise(torch.cat([positives, negatives]))
+    classifier.train(positives, negatives, 30, 1e-3)
+    samples = torch.cat([positives, negatives])
+    short, exact = classifier.margins(samples), classifier.margins(samples.float())
+    assert short.dtype == torch.float32
+    assert float((short - exact).abs().max()) < 0.03 * float(exact.std())
 
 
 def test_members_differ_and_their_mean_decides() -> None:
@@ -120,9 +149,9 @@ def test_members_differ_and_their_mean_decides() -> None:
     every = classifier.parameters
     alone = []
     for member in range(3):
-        classifier.parameters = [p[member : member + 1] for p in every]
+        classifier.parameters, classifier._scoring = [p[member : member + 1] for p in every], None
         alone.append(classifier.margins(positives))
-    classifier.parameters = every
+    classifier.parameters, classifier._scoring = every, None
     assert not torch.allclose(alone[0], alone[1], atol=1e-3)
     torch.testing.assert_close(classifier.margins(positives).clone(), torch.stack(alone).mean(0))
 

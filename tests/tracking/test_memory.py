@@ -13,6 +13,16 @@ def marked(value: float, count: int) -> Tensor:
     return torch.full((count, 2), value)
 
 
+def short(memory: Memory) -> tuple[Tensor, Tensor]:
+    positives, negatives = memory.short()
+    return positives.all(), negatives.all()
+
+
+def long(memory: Memory) -> tuple[Tensor, Tensor]:
+    positives, negatives = memory.long()
+    return positives.all(), negatives.all()
+
+
 def filled(config: MemoryConfig, frames: int) -> Memory:
     """Frame t holds positives t and negatives 1000 + t, the second of which is the uncertain one."""
     memory = Memory(config, marked(-1, 5), marked(-2, 7), np.random.default_rng(0))
@@ -25,20 +35,20 @@ def filled(config: MemoryConfig, frames: int) -> Memory:
 
 def test_first_frame_is_never_forgotten_and_memory_is_bounded() -> None:
     memory = filled(MemoryConfig(short_frames=4, long_frames=6), 200)
-    for positives, negatives in (memory.short(), memory.long()):
+    for positives, negatives in (short(memory), long(memory)):
         assert (positives[:5] == -1).all() and (negatives[:7] == -2).all()
     assert len(memory.short()[0]) == 5 + 4 * 2
     assert len(memory.long()[0]) == 5 + 6 * 2
 
 
 def test_short_memory_holds_the_last_frames() -> None:
-    positives, negatives = filled(MemoryConfig(short_frames=3), 10).short()
+    positives, negatives = short(filled(MemoryConfig(short_frames=3), 10))
     assert positives[5:, 0].unique().tolist() == [7, 8, 9]
     assert negatives[7:, 0].unique().tolist() == [1007, 1008, 1009]
 
 
 def test_long_memory_keeps_the_most_uncertain_negative() -> None:
-    _, negatives = filled(MemoryConfig(long_negatives="uncertain", long_frames=50), 10).long()
+    _, negatives = long(filled(MemoryConfig(long_negatives="uncertain", long_frames=50), 10))
     assert len(negatives) == 7 + 10
     assert (negatives[7:, 1] == -9).all()
 
@@ -51,7 +61,7 @@ def test_long_memory_is_a_fair_sample_of_the_video() -> None:
         memory = Memory(config, marked(-1, 1), marked(-2, 1), rng)
         for t in range(60):
             memory.add(marked(t, 1), marked(0, 1), torch.zeros(1))
-        counts[memory.long()[0][1:, 0].numpy().astype(int)] += 1
+        counts[long(memory)[0][1:, 0].numpy().astype(int)] += 1
     assert counts / 600 == pytest.approx(1 / 6, abs=0.08)
 
 
@@ -72,10 +82,10 @@ def test_corrections_are_kept_like_the_first_frame_and_bounded() -> None:
     memory.keep(marked(50, 3), marked(60, 4))
     for t in range(100):
         memory.add(marked(t + 100, 2), marked(1000 + t, 3), torch.tensor([-5.0, 0.1, 3.0]))
-    for positives, negatives in (memory.short(), memory.long()):
+    for positives, negatives in (short(memory), long(memory)):
         assert (positives[:5] == -1).all() and (negatives[:7] == -2).all()
         assert (positives[5:8] == 50).all() and (negatives[7:11] == 60).all()
     for _ in range(3 * CORRECTIONS):
         memory.keep(marked(51, 3), marked(61, 4))
-    assert int((memory.short()[0] == 51).all(dim=1).sum()) == 3 * CORRECTIONS
-    assert not (memory.short()[0] == 50).any()
+    assert int((short(memory)[0] == 51).all(dim=1).sum()) == 3 * CORRECTIONS
+    assert not (short(memory)[0] == 50).any()
