@@ -113,6 +113,10 @@ def _fill(name: str, setting: Setting, options: Options) -> int:
             continue
         for failure in failures:
             print(f"{experiment.name}: failed: {failure}", file=sys.stderr)
+        left = [cell for cell in experiment.cells if not running.is_done(experiment, cell, setting.output)]
+        if left and setting.share[1] > 1:
+            print(f"{experiment.name}: {len(left)} of {len(experiment.cells)} cells are left to other shares")
+            continue
         summary = summarise(experiment, options.scale, setting.data, setting.output)
         print(summary.table())
         for line in summary.reading():

@@ -27,6 +27,13 @@ def test_a_figure_from_drawn_videos(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "| HMM | 8 |" in (docs / "figure5.md").read_text()
 
 
+def test_a_share_leaves_the_page_to_the_last(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    arguments = ["experiment", "table10", "--scale", "smoke", "--output", str(tmp_path)]
+    assert main([*arguments, "--share", "2/2"]) == 0
+    assert "table10: 1 of 1 cells are left to other shares" in capsys.readouterr().out
+    assert not (tmp_path / "table10").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
