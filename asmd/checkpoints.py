@@ -120,6 +120,18 @@ def load(weights: str | Path | None = None) -> Weights:
     return Weights(phrase, tensors, metadata)
 
 
+def load_untrained() -> Weights:
+    """Reads weights that no video has touched, where a `shared` folder has them; elsewhere the packaged ones.
+
+    Raises:
+        WeightsError: if there are neither.
+    """
+    try:
+        return load(shared_file())
+    except WeightsError:
+        return load()
+
+
 def read_metadata(path: Path) -> dict[str, str]:
     """The header's strings of a safetensors file, without its tensors.
 

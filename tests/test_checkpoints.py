@@ -164,3 +164,13 @@ def test_the_appearance_stream_alone_gives_the_same_maps(tmp_path: Path) -> None
             )
     with pytest.raises(WeightsError, match="no two-stream network"):
         checkpoints.appearance_alone(alone)
+
+
+def test_training_starts_where_no_video_has_been(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "imagenet.safetensors"
+    checkpoints.save(path, {"conv1.weight": torch.ones(1)}, {})
+    monkeypatch.setattr(checkpoints, "shared_file", lambda: path)
+    assert str(path) in checkpoints.load_untrained().name
+    monkeypatch.undo()
+    monkeypatch.setattr(checkpoints, "SHARED_NAME", "nothing")
+    assert "packaged" in checkpoints.load_untrained().name

@@ -119,7 +119,8 @@ class TrainingConfig:
 
     Attributes:
         videos: data sets and what is held out.
-        start: weights that the trunk starts from, as `asmd.checkpoints.load` takes them; "" for the best at hand.
+        start: weights that the trunk starts from, as `asmd.checkpoints.load` takes them; "" for those of ImageNet where
+            `asmd.checkpoints.load_untrained` finds them.
         trunk: form of the shared network.
         model: variant and features.
         branches: form of private branches.

@@ -109,7 +109,8 @@ class Trainer:
     def _build(self, trunk: SpatiotemporalResNet | None) -> PrivateSharedNetwork:
         config = self.config
         if trunk is None:
-            trunk, _ = checkpoints.build_network(checkpoints.load(config.start or None), config.trunk)
+            weights = checkpoints.load(config.start) if config.start else checkpoints.load_untrained()
+            trunk, _ = checkpoints.build_network(weights, config.trunk)
         trunk = trunk.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         network = PrivateSharedNetwork.build(
             trunk, len(self.data.domains), config.model, config.branches, config.bank,
