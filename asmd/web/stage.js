@@ -59,7 +59,7 @@ export default {
       const scheme = location.protocol === "https:" ? "wss" : "ws";
       this.socket = new WebSocket(`${scheme}://${location.host}/s/${this.sid}/live`);
       this.socket.binaryType = "arraybuffer";
-      this.socket.onopen = () => this.$emit("connected");
+      this.socket.onopen = () => { this.sought = -1; this.$emit("connected"); }; // what was asked of the last one is lost
       // One after the other: a picture takes a moment to decode, and must not come after what was sent later.
       this.socket.onmessage = (event) => { this.hearing = (this.hearing ?? Promise.resolve()).then(() => this.heard(event.data)).catch(console.error); };
       this.socket.onclose = () => { if (!this.ended) setTimeout(() => this.connect(), 1000); };
@@ -94,11 +94,13 @@ export default {
       this.$nextTick(() => { this.fit(); if (fresh) this.$refs.canvas.focus({ preventScroll: true }); });
     },
     overlay(head) {
+      if (head.running) this.sought = -1;
+      // Asked for before the last one: its picture may be seen, but we are at the last, where boxes are drawn already.
+      if (this.sought >= 0 && head.frame !== this.sought) return;
       const moved = head.frame !== this.frame;
       this.frame = head.frame; this.fps = head.fps; this.running = head.running; this.boxes = head.boxes;
-      if (head.frame === this.sought) this.sought = -1;
-      // A frame asked for before the last one does not end what is drawn on the last, whose picture is on its way.
-      if (moved && this.edit && this.edit.frame !== head.frame && this.edit.frame !== this.sought) {
+      this.sought = -1;
+      if (moved && this.edit && this.edit.frame !== head.frame) {
         if (this.stream) this.edit.frame = head.frame; // the camera's last frame, which was on its way
         else this.edit = null;
       }
