@@ -35,7 +35,7 @@ from asmd.tracking.classifier import ClassifierConfig
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.inputs import IMAGENET_MEAN, IMAGENET_STD
 from asmd.tracking.network import fold_batch_norm
-from asmd.tracking.openvino_network import load_openvino
+from asmd.tracking.openvino_network import core, load_openvino
 from asmd.tracking.perceptron import gradients, log_odds
 
 Runtime = Literal["onnx", "openvino"]
@@ -277,7 +277,7 @@ def _to_openvino(onnx: Path, inputs: dict[str, Any]) -> list[Any]:
     path = onnx.with_suffix(".xml")
     openvino.save_model(openvino.convert_model(str(onnx)), str(path), compress_to_fp16=False)
     # In float32, as a CPU may choose a shorter type of its own accord.
-    compiled = openvino.Core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = core().compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     answer = compiled([inputs[port.any_name] for port in compiled.inputs])
     return [answer[port] for port in compiled.outputs]
 

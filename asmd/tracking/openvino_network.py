@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import cache
 from importlib import util
 from types import ModuleType
 from typing import Any
@@ -43,6 +44,17 @@ def load_openvino() -> ModuleType:
         raise ConfigError("the backend openvino needs it: pip install 'asmd[openvino]'") from error
     module: ModuleType = openvino
     return module
+
+
+@cache
+def core() -> Any:
+    """OpenVINO, ready to compile; never let go.
+
+    It gives the thread that asks first an alternative stack for signal handlers. Let go by another thread, it would
+    take the stack's memory along and leave the first thread with the address: the next signal (a child process has
+    ended, say) would be the end of this process.
+    """
+    return load_openvino().Core()
 
 
 class OpenVINORunner:
@@ -96,7 +108,7 @@ class OpenVINORunner:
             # Workers of one evaluation would be pinned to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
-        return load_openvino().Core().compile_model(build(self._network, stages, motion, unit), "CPU", options)
+        return core().compile_model(build(self._network, stages, motion, unit), "CPU", options)
 
 
 def build(network: SpatiotemporalResNet, stages: tuple[int, ...], motion: bool, unit: bool) -> Any:

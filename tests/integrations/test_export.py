@@ -18,6 +18,7 @@ from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.classifier import Classifier, ClassifierConfig
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.mining import MiningConfig
+from asmd.tracking.openvino_network import core
 
 SMALL = replace(
     TrackerConfig.realtime(), features=replace(TrackerConfig.realtime().features, region_size=65, stages=(2, 3))
@@ -82,7 +83,7 @@ def test_graphs_are_written_and_run(runtime: str, tmp_path: Path) -> None:
         [got] = module.InferenceSession(str(written[1].path)).run(None, given)
     else:
         hint = {"INFERENCE_PRECISION_HINT": "f32"}
-        compiled = module.Core().compile_model(str(written[1].path), "CPU", hint)
+        compiled = core().compile_model(str(written[1].path), "CPU", hint)
         got = compiled([given[port.any_name] for port in compiled.inputs])[compiled.outputs[0]]
     np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
 

@@ -120,3 +120,26 @@ def test_openvino_is_loaded_without_its_telemetry() -> None:
     code += "print(sys.modules['openvino_telemetry'])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "None"
+
+
+_LET_GO = """
+import signal, subprocess, threading
+import torch
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.tracking.network import FeatureNetwork
+signal.signal(signal.SIGCHLD, lambda *_: None)
+kept = [FeatureNetwork(SpatiotemporalResNet().eval(), torch.device("cpu"), torch.float32, "openvino")]
+kept[0].prepare((2,), False, True)
+thread = threading.Thread(target=kept.clear)
+thread.start()
+thread.join()
+for _ in range(20):
+    subprocess.run(["true"], check=True)
+print("alive")
+"""
+
+
+def test_a_network_that_another_thread_lets_go_leaves_signals_alone() -> None:
+    pytest.importorskip("openvino")
+    done = subprocess.run([sys.executable, "-c", _LET_GO], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
