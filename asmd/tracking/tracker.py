@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,23 +26,20 @@ from asmd.tracking.augmentation import augmented
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
-from asmd.tracking.classifier import Classifier, Course
+from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
-from asmd.tracking.rows import Rows
+from asmd.tracking.updates import Updates
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
 
 REGRESSED = 5
 """Most candidates that box regression averages (FACTS 9, row 24)."""
-
-MOST_COURSES = 3
-"""Updates that may wait for each other; where more fall due than the pace allows for, the first is finished at once."""
 
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
@@ -225,7 +221,6 @@ class Tracker:
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._index = 0
-        self._failed = 0
         self._last_seen = self._box
         self._learn_first_frame(frame)
         return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
@@ -272,7 +267,7 @@ class Tracker:
             self._remember(view)
         if status is Status.FOUND:
             self._last_seen = self._box
-        self._learn(success)
+        self._updates.after(self._index, success)
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 
@@ -310,7 +305,6 @@ class Tracker:
         self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
-        self._failed = 0
         self._last_seen = self._box
         view = self._extractor.look(frame, self._flow, self._box)
         sampling, classifier = self.config.sampling, self.config.classifier
@@ -321,8 +315,7 @@ class Tracker:
         self._memory.keep(positives, negatives)
         if self._overlap is not None:
             self._overlap.learn(*self._fits(view, self.config.overlap.samples))
-        # What was under way may come from the very frames that had to be corrected.
-        self._courses.clear()
+        self._updates.forget()
         self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
@@ -458,7 +451,7 @@ class Tracker:
             self._classifier.standardise(torch.cat([all_positives, all_negatives]))
         self._classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
-        self._courses: deque[Course] = deque()
+        self._updates = Updates(self._classifier, self._memory)
 
     def _fits(self, view: View, count: int, moved: Boxes | float = 0.0) -> tuple[Tensor, NDArray[np.float64]]:
         """Descriptors of boxes that fit more or less, all moved by (4,), and their IoU with the target."""
@@ -488,28 +481,3 @@ class Tracker:
         self._memory.add(looks, background, self._classifier.margins(background))
         if self._overlap is not None and self._index % self.config.overlap.interval == 0:
             self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))
-
-    def _learn(self, success: bool) -> None:
-        memory, classifier = self.config.memory, self.config.classifier
-        self._failed = 0 if success else self._failed + 1
-        short = self._index % memory.short_interval == 0
-        if short or (memory.failure_interval and not success and (self._failed - 1) % memory.failure_interval == 0):
-            self._due(*self._memory.short())
-        if self._index % memory.long_interval == 0:
-            self._due(*self._memory.long())
-        if self._courses:
-            self._courses[0].advance(classifier.pace)
-            if self._courses[0].remaining == 0:
-                self._courses.popleft()
-
-    def _due(self, positives: Rows, negatives: Rows) -> None:
-        """An update of the classifier that is made now, or from this frame on where updates are spread."""
-        config = self.config.classifier
-        course = Course(self._classifier, positives, negatives, config.update_steps, config.update_rate)
-        if config.pace == 0:
-            course.advance(course.remaining)
-        elif course.remaining:
-            self._courses.append(course)
-        if len(self._courses) > MOST_COURSES:
-            waiting = self._courses.popleft()
-            waiting.advance(waiting.remaining)

@@ -7,33 +7,18 @@ import numpy as np
 import pytest
 import torch
 from moving_scene import Scene
+from quick_preset import QUICK
 
 from asmd.boxes import Boxes, iou
 from asmd.errors import BoxError, FrameError, TargetsFailedError, TrackerStateError
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking.candidates import SampleConfig
-from asmd.tracking.config import TrackerConfig
 from asmd.tracking.multi import MultiTracker
 from asmd.tracking.network import FeatureNetwork
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.sharing import SharingConfig
 from asmd.tracking.tracker import Tracker
-
-PRESET = TrackerConfig.realtime()
-SMALL = replace(
-    PRESET,
-    features=replace(PRESET.features, region_size=129),
-    sampling=replace(
-        PRESET.sampling,
-        initial_near=SampleConfig("uniform", 1, 10, 300, max_iou=0.5),
-        initial_whole=100,
-        augmentations=(),
-    ),
-    overlap=replace(PRESET.overlap, samples=200),
-    regression=replace(PRESET.regression, samples=200),
-)
-"""The preset with a smaller region and fewer samples, to be quick."""
 
 SEPARATE = SharingConfig(tolerance=0.0)
 
@@ -75,8 +60,8 @@ def same(one: TrackResult, other: TrackResult) -> bool:
 
 
 def test_a_lone_target_has_the_boxes_of_a_tracker_bit_for_bit(network: SpatiotemporalResNet, scene: Scene) -> None:
-    single = Tracker(network, SMALL, seed=3)
-    multi = MultiTracker(Tracker(network, SMALL), seed=3)
+    single = Tracker(network, QUICK, seed=3)
+    multi = MultiTracker(Tracker(network, QUICK), seed=3)
     assert same(single.init(scene.frame(0), scene.box(0)), multi.init(scene.frame(0), [scene.box(0)])[0])
     for t in range(1, 18):
         one, other = single.update(scene.frame(t)), multi.update(scene.frame(t))
@@ -88,7 +73,7 @@ def test_a_lone_target_has_the_boxes_of_a_tracker_bit_for_bit(network: Spatiotem
 
 
 def test_two_targets_are_followed(network: SpatiotemporalResNet, discs: TwoDiscs, threads: int) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     first = multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     assert [r.score for r in first.values()] == [1, 1]
     for t in range(1, 14):
@@ -105,16 +90,16 @@ def test_the_same_seed_gives_the_same_boxes(network: SpatiotemporalResNet, discs
         start = multi.init(discs.both(0), [discs.box(0), discs.second(0), discs.box(0) + 3])
         return [start, *(multi.update(discs.both(t)) for t in range(1, 6))]
 
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     for one, other in zip(run(multi), run(multi), strict=True):
         assert all(same(one[n], other[n]) for n in (0, 1, 2))
 
 
 def test_without_sharing_targets_do_not_know_of_each_other(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
     """Each has the boxes of a tracker of its own, but for what a batch of regions may round differently."""
-    multi = MultiTracker(Tracker(network, SMALL), sharing=SEPARATE)
+    multi = MultiTracker(Tracker(network, QUICK), sharing=SEPARATE)
     multi._threads = 1
-    alone = [Tracker(network, SMALL, seed=n) for n in range(2)]
+    alone = [Tracker(network, QUICK, seed=n) for n in range(2)]
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     for tracker, box in zip(alone, (discs.box(0), discs.second(0)), strict=True):
         tracker.init(discs.both(0), box)
@@ -134,7 +119,7 @@ def test_overlapping_targets_share_one_pass(
         shapes.append(rgb.shape)
         return maps(self, rgb, *others)
 
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     multi.init(scene.frame(0), [scene.box(0), scene.box(0) + np.array([4, 2, 0, 0]), [110, 60, 20, 20]])
     monkeypatch.setattr(FeatureNetwork, "maps", counted)
     multi.update(scene.frame(1))
@@ -149,7 +134,7 @@ def test_overlapping_targets_share_one_pass(
 def test_flow_is_measured_once_a_frame(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     pushed: list[Frame] = []
     push = multi._flow.push  # type: ignore[union-attr]
     monkeypatch.setattr(multi._flow, "push", lambda frame: (pushed.append(frame), push(frame)))
@@ -165,7 +150,7 @@ def test_flow_is_measured_once_a_frame(
 
 
 def test_targets_come_and_go(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     assert multi.add(discs.both(0), discs.box(0)) == 0
     multi.update(discs.both(1))
     assert multi.add(discs.both(1), discs.second(1)) == 1
@@ -184,7 +169,7 @@ def test_targets_come_and_go(network: SpatiotemporalResNet, discs: TwoDiscs) -> 
 
 
 def test_targets_that_are_not_asked_for_stay(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     assert list(multi.update(discs.both(1), targets=[1])) == [1]
     assert multi.results[0].index == 0
@@ -193,7 +178,7 @@ def test_targets_that_are_not_asked_for_stay(network: SpatiotemporalResNet, disc
 
 
 def test_a_lost_target_does_not_disturb_the_other(network: SpatiotemporalResNet, discs: TwoDiscs, threads: int) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     for t in range(1, 16):
         results = multi.update(discs.both(t, visible=False))
@@ -204,7 +189,7 @@ def test_a_lost_target_does_not_disturb_the_other(network: SpatiotemporalResNet,
 def test_a_failing_target_does_not_disturb_the_other(
     network: SpatiotemporalResNet, discs: TwoDiscs, threads: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
 
     def fail(*_: object) -> TrackResult:
@@ -219,7 +204,7 @@ def test_a_failing_target_does_not_disturb_the_other(
 
 
 def test_what_cannot_be_tracked_changes_nothing(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     with pytest.raises(TrackerStateError, match="before init"):
         multi.update(discs.both(0))
     multi.init(discs.both(0), [discs.box(0)])
@@ -234,7 +219,7 @@ def test_what_cannot_be_tracked_changes_nothing(network: SpatiotemporalResNet, d
 
 
 def test_a_reset_forgets_the_video(network: SpatiotemporalResNet, discs: TwoDiscs, scene: Scene) -> None:
-    multi = MultiTracker(Tracker(network, SMALL))
+    multi = MultiTracker(Tracker(network, QUICK))
     multi.init(discs.both(0), [discs.box(0)])
     multi.reset()
     assert multi.targets == () and multi.results == {}
@@ -243,11 +228,11 @@ def test_a_reset_forgets_the_video(network: SpatiotemporalResNet, discs: TwoDisc
 
 def test_the_paper_s_crops_need_no_sharing(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
     config = replace(
-        SMALL,
-        features=replace(SMALL.features, extractor="crop", crop_size=64),
-        search=replace(SMALL.search, candidates=16),
+        QUICK,
+        features=replace(QUICK.features, extractor="crop", crop_size=64),
+        search=replace(QUICK.search, candidates=16),
         sampling=replace(
-            SMALL.sampling,
+            QUICK.sampling,
             initial_positives=SampleConfig("gaussian", 0.1, 5, 20, min_iou=0.7),
             initial_near=SampleConfig("uniform", 1, 10, 20, max_iou=0.5),
             initial_whole=20,
@@ -255,8 +240,8 @@ def test_the_paper_s_crops_need_no_sharing(network: SpatiotemporalResNet, discs:
             update_positives=SampleConfig("gaussian", 0.1, 5, 8, min_iou=0.7),
             update_negatives=SampleConfig("uniform", 2, 5, 8, max_iou=0.3),
         ),
-        overlap=replace(SMALL.overlap, candidates=0),
-        regression=replace(SMALL.regression, samples=20),
+        overlap=replace(QUICK.overlap, candidates=0),
+        regression=replace(QUICK.regression, samples=20),
     )
     multi = MultiTracker(Tracker(network, config))
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])

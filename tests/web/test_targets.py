@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
+from quick_preset import QUICK
 
 from asmd.boxes import iou
 from asmd.errors import TargetsFailedError
 from asmd.samples import drawn_clip
-from asmd.tracking.candidates import SampleConfig
-from asmd.tracking.config import TrackerConfig
 from asmd.web.tracking import Box, Setup, Targets
 
-PRESET = TrackerConfig.realtime()
-QUICK = replace(
-    PRESET,
-    features=replace(PRESET.features, region_size=129),
-    sampling=replace(
-        PRESET.sampling,
-        initial_near=SampleConfig("uniform", 1, 10, 200, max_iou=0.5),
-        initial_whole=0,
-        augmentations=(),
-    ),
-    overlap=replace(PRESET.overlap, samples=100),
-    regression=replace(PRESET.regression, samples=100),
-)
 FRAMES, SQUARES = drawn_clip()
 
 

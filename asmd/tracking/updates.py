@@ -1,0 +1,65 @@
+"""When the classifier learns from the memories (paper, 4), and how that is spread over frames."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from asmd.tracking.classifier import Classifier, Course
+from asmd.tracking.memory import Memory
+from asmd.tracking.rows import Rows
+
+MOST_COURSES = 3
+"""Updates that may wait for each other; where more fall due than the pace allows for, the first is finished at once."""
+
+
+class Updates:
+    """The updates of one video's classifier.
+
+    Args:
+        classifier: learns.
+        memory: from this, at the intervals of its settings.
+
+    Attributes:
+        courses: updates that are under way or waiting.
+    """
+
+    def __init__(self, classifier: Classifier, memory: Memory) -> None:
+        self._classifier, self._memory = classifier, memory
+        self._failed = 0
+        self.courses: deque[Course] = deque()
+
+    def forget(self) -> None:
+        """Gives up what is under way, which may come from the very frames that had to be corrected."""
+        self._failed = 0
+        self.courses.clear()
+
+    def after(self, index: int, success: bool) -> None:
+        """Makes the steps that are due after a frame.
+
+        Args:
+            index: of the frame, from 1.
+            success: whether the target was found on it.
+        """
+        config, pace = self._memory.config, self._classifier.config.pace
+        self._failed = 0 if success else self._failed + 1
+        short = index % config.short_interval == 0
+        if short or (config.failure_interval and not success and (self._failed - 1) % config.failure_interval == 0):
+            self._begin(*self._memory.short())
+        if index % config.long_interval == 0:
+            self._begin(*self._memory.long())
+        if self.courses:
+            self.courses[0].advance(pace)
+            if self.courses[0].remaining == 0:
+                self.courses.popleft()
+
+    def _begin(self, positives: Rows, negatives: Rows) -> None:
+        """An update that is made now, or from this frame on where updates are spread."""
+        config = self._classifier.config
+        course = Course(self._classifier, positives, negatives, config.update_steps, config.update_rate)
+        if config.pace == 0:
+            course.advance(course.remaining)
+        elif course.remaining:
+            self.courses.append(course)
+        if len(self.courses) > MOST_COURSES:
+            waiting = self.courses.popleft()
+            waiting.advance(waiting.remaining)
