@@ -22,6 +22,7 @@ from asmd.files import replacing
 from asmd.models.baselines import BACKBONES
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
+from asmd.tracking.openvino_network import QuantisedGraph
 
 FORMAT = "asmd-st-resnet"
 """Value of `format` in the metadata of files that hold a whole two-stream network."""
@@ -40,6 +41,12 @@ BACKBONE = "backbone"
 
 REFINEMENT = "refinement."
 """Names of the tensors of a box-refinement head that lies in the same file begin with this."""
+
+INT8 = "int8."
+"""Names of the two tensors of a quantised graph that lies in the same file begin with this."""
+
+ADDED = (REFINEMENT, INT8)
+"""Beginnings of names that are not the network's own tensors."""
 
 
 @dataclass(frozen=True)
@@ -186,7 +193,7 @@ def build_network(weights: Weights, config: STResNetConfig | None = None) -> tup
         network = backbone(weights.metadata.get(BACKBONE, SpatiotemporalResNet.name), weights.name)(config)
     if weights.metadata.get("format") == RANDOM:
         return network.eval(), []
-    tensors = {n: tensor.float() for n, tensor in weights.tensors.items() if not n.startswith(REFINEMENT)}
+    tensors = {n: tensor.float() for n, tensor in weights.tensors.items() if not n.startswith(ADDED)}
     try:
         if weights.metadata.get("format") == FORMAT:
             check_tensors(tensors, network.state_dict())
@@ -257,6 +264,38 @@ def with_refinement(weights: Weights, head: BoxRefinement) -> Weights:
     return replace(
         weights, tensors=tensors, metadata={**weights.metadata, "refinement": json.dumps(asdict(head.config))}
     )
+
+
+def quantised_graph(weights: Weights) -> QuantisedGraph | None:
+    """The network in int8 that lies in the same file; None where there is none.
+
+    Raises:
+        WeightsError: if the header, whose `int8` gives its stages as JSON, or a tensor does not fit.
+    """
+    topology, constants = (weights.tensors.get(INT8 + name) for name in ("topology", "constants"))
+    if topology is None and constants is None:
+        return None
+    try:
+        stages = tuple(int(stage) for stage in json.loads(weights.metadata["int8"])["stages"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise WeightsError(f"{weights.name}: the header does not say what its int8 graph gives") from error
+    if topology is None or constants is None or {topology.dtype, constants.dtype} != {torch.uint8}:
+        raise WeightsError(f"{weights.name}: its int8 graph is not whole")
+    return QuantisedGraph(stages, topology, constants)
+
+
+def with_quantised(weights: Weights, graph: QuantisedGraph, facts: Mapping[str, Any]) -> Weights:
+    """The same weights with a graph in int8 in place of the one that was there, if any; `save` writes them.
+
+    Args:
+        weights: the very ones that it was made from.
+        graph: the network in int8.
+        facts: how it was made, for the header.
+    """
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(INT8)}
+    tensors |= {INT8 + "topology": graph.topology, INT8 + "constants": graph.constants}
+    header = json.dumps({"stages": graph.stages, **facts})
+    return replace(weights, tensors=tensors, metadata={**weights.metadata, "int8": header})
 
 
 def _refinement_config(weights: Weights) -> RefinementConfig:

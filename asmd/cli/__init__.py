@@ -52,6 +52,7 @@ COMMANDS: dict[str, str] = {
     "convert": "Turn boxes into another tool's format, an annotated video, or cut-outs.",
     "train": "Train the shared features on videos, by a recipe.",
     "refine": "Train the head that tightens boxes, for given weights.",
+    "quantise": "Put the network in int8 beside its float weights, for faster tracking on a CPU.",
     "tune": "Choose the weights of the losses by cross-validation over training videos.",
     "experiment": "Do the paper's tables and figures again, at its scale or a smaller one.",
     "export": "Write the feature network and the classifier for ONNX or OpenVINO, checked against torch.",

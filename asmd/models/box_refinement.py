@@ -146,13 +146,8 @@ class BoxRefinement(nn.Module):
         grow = (self.config.context - 1) / 2
         sides = (corners[:, 2:] - corners[:, :2]) * grow
         wide = torch.cat([corners[:, :2] - sides, corners[:, 2:] + sides], dim=1)
-        pooled = [
-            pool_boxes(cells, (wide - CELL_CENTRE) / stride, self.config.grid).reshape(
-                len(corners), -1, self.config.projected
-            )
-            for cells, stride in zip(encoded, strides, strict=True)
-        ]
-        return torch.stack(pooled, dim=1)
+        cells = (wide - CELL_CENTRE) / corners.new_tensor(strides)[:, None, None]
+        return pool_boxes(encoded, cells, self.config.grid)
 
     def bias(self, targets: Tensor) -> Tensor:
         """What the network would do to targets (T, ...) themselves, (T, 4), in its own units."""

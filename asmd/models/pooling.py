@@ -1,97 +1,99 @@
-"""Average pooling of regions of interest as two matrix products.
+"""Average pooling of regions of interest as weighted sums of cells.
 
 A feature map is read as a function that is bilinear between the centres of its cells and constant beyond the outermost;
-the value of a bin is the exact mean of that function over the bin. That mean is a weighted sum of cells whose weights
-factor into one vector a side, so pooling all boxes is two products and no loop.
+the value of a bin is the exact mean of that function over the bin. That mean is a weighted sum of the few cells about
+the bin, with weights that are products of one for each side, so that pooling is a look-up in a table of cells.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
-
-BLOCK = 8
-"""Parts of a map that are pooled from are whole multiples of this wide, so that products come in few sizes."""
+from torch import Tensor, nn
 
 CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
 
-def bin_weights(low: Tensor, high: Tensor, bins: int, cells: int, inside: bool = False) -> Tensor:
-    """Weights with which the cells of one axis add up to the mean over each bin.
+def bin_weights(low: Tensor, high: Tensor, bins: int, last: int | Tensor) -> tuple[Tensor, Tensor]:
+    """Which cells of one axis add up to the mean over each bin, and with which weights.
 
     Args:
         low: (N,) where each box starts, in cells: cell i has its centre at i.
         high: (N,) where it ends, above `low`.
         bins: equal parts that a box is cut into.
-        cells: length of the axis.
-        inside: whether all boxes are known to lie between the outermost centres.
+        last: number of the axis' last cell; (N,) where boxes lie on axes of several lengths.
 
     Returns:
-        (N, bins, cells); each row adds up to 1.
+        Numbers of cells, as floats, and weights, both (K, bins, N). Over the K, which are as many as the longest bin
+        needs, the weights of a bin add up to 1; some of them may be 0.
     """
-    steps = torch.linspace(0, 1, bins + 1, dtype=low.dtype, device=low.device)
-    side = high - low
-    edges = torch.addcmul(low[:, None], side[:, None], steps)
-    centres = torch.arange(cells, dtype=low.dtype, device=low.device)
-    # Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours', less
-    # one half: t - t |t| / 2 at a distance t.
-    offset = (edges[..., None] - centres).clamp_(-1, 1)
-    integral: Tensor = torch.addcmul(offset, offset, offset.abs(), value=-0.5)
-    if not inside:
-        # Beyond the outermost centres the outermost cell counts in full.
-        integral[..., 0] = torch.where(edges < 0, edges, integral[..., 0])
-        integral[..., -1] = torch.where(edges > cells - 1, edges - (cells - 1), integral[..., -1])
-    widths: Tensor = (side / bins).clamp_min(torch.finfo(low.dtype).tiny)
-    return (integral[:, 1:] - integral[:, :-1]) / widths[:, None, None]
+    side = (high - low) / bins
+    last = torch.as_tensor(last, dtype=low.dtype, device=low.device)
+    # Boxes come last throughout: the inner loops of the arithmetic are then long.
+    steps = torch.arange(bins + 1, dtype=low.dtype, device=low.device)
+    edges = torch.addcmul(low, side, steps[:, None])
+    reach = _reach(high - low, bins)
+    first = edges[:-1].floor().clamp_(min=0).minimum(last)
+    cells = first + torch.arange(reach, dtype=low.dtype, device=low.device)[:, None, None]
+    weights = (_integral(edges[1:], cells, last) - _integral(edges[:-1], cells, last)).div_(side)
+    return cells.minimum(last), weights.masked_fill_(cells > last, 0)
 
 
-def pool_boxes(features: Tensor, corners: Tensor, bins: int) -> Tensor:
-    """Means of a map over bins x bins parts of each box.
+def _reach(lengths: Tensor, bins: int) -> int:
+    """Most cells that a bin of boxes of these lengths can have a share of."""
+    return math.ceil(float(lengths.max()) / bins) + 2
+
+
+def _integral(edges: Tensor, cells: Tensor, last: Tensor) -> Tensor:
+    """Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours'.
+
+    It is given less one half: t - t |t| / 2 at a distance t from the centre.
+    """
+    offset = edges - cells
+    near = offset.clamp(-1, 1)
+    integral = torch.addcmul(near, near, near.abs(), value=-0.5)
+    # Beyond the outermost centres the outermost cell counts in full.
+    outside = ((cells == 0) & (offset < 0)) | ((cells == last) & (offset > 0))
+    return torch.where(outside, offset, integral)
+
+
+def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
+    """Means of maps over bins x bins parts of each box.
 
     Args:
-        features: (H, W, C), in any floating type; the product runs in that type.
-        corners: (N, 4) float32 `(x1, y1, x2, y2)` in cells, see `bin_weights`.
+        maps: S maps (H, W, C), of any H and W and one C, in one floating type; sums run in that type.
+        corners: (S, N, 4) float32 `(x1, y1, x2, y2)` of the boxes in cells of each map, see `bin_weights`.
         bins: parts along each side.
 
     Returns:
-        (N, bins * bins * C) in the type of `features`; rows of bins before columns before channels.
+        (N, S, bins * bins, C) in the type of the maps; rows of bins before columns.
     """
-    inside = False
-    if features.device.type == "cpu" and len(corners):
-        features, corners, inside = _near(features, corners)
-    height, width, channels = features.shape
-    count = len(corners)
-    if height == width:
-        # Both sides at once: for a few hundred boxes calls cost more than arithmetic.
-        low, high = corners.T.reshape(2, -1)
-        both = bin_weights(low, high, bins, width, inside).to(features.dtype)
-        across, down = both[:count], both[count:]
-    else:
-        across = bin_weights(corners[:, 0], corners[:, 2], bins, width, inside).to(features.dtype)
-        down = bin_weights(corners[:, 1], corners[:, 3], bins, height, inside).to(features.dtype)
-    # First down the rows for all boxes at once, then across, each box with its own columns.
-    rows = down.reshape(-1, height) @ features.reshape(height, width * channels)
-    pooled = across[:, None] @ rows.reshape(count, bins, width, channels)
-    return pooled.reshape(count, bins * bins * channels)
-
-
-def _near(features: Tensor, corners: Tensor) -> tuple[Tensor, Tensor, bool]:
-    """The part of a map that boxes need, all other cells weighing nothing, and the boxes in cells of that part.
-
-    The part is as long as wide where the map is. The last is whether no box reaches beyond its outermost centres.
-    """
-    (left, top), (right, bottom) = corners[:, :2].amin(0).tolist(), corners[:, 2:].amax(0).tolist()
-    height, width = features.shape[:2]
-    inside = left >= 0 and top >= 0 and right <= width - 1 and bottom <= height - 1
-    left, top = min(max(0.0, left), width), min(max(0.0, top), height)
-    need = math.ceil(max(min(right, width) - left, min(bottom, height) - top)) + 2
-    length = -(-need // BLOCK) * BLOCK
-    if length >= max(height, width):
-        return features, corners, inside
-    rows, columns = min(height, length), min(width, length)
-    row, column = min(int(top), height - rows), min(int(left), width - columns)
-    part = features[row : row + rows, column : column + columns]
-    return part, corners - corners.new_tensor([column, row, column, row]), inside
+    stages, count, _ = corners.shape
+    channels = maps[0].shape[2]
+    if count == 0:
+        return maps[0].new_empty(0, stages, bins * bins, channels)
+    # All maps and both sides at once: for a few hundred boxes calls cost more than arithmetic.
+    sizes = [m.shape[:2] for m in maps]
+    begins = [0, *itertools.accumulate(height * width for height, width in sizes[:-1])]
+    lasts = [[width - 1 for _, width in sizes], [height - 1 for height, _ in sizes], [w for _, w in sizes], begins]
+    across, down, widths, starts = corners.new_tensor(lasts).repeat_interleave(count, dim=1)
+    low, high = corners.permute(2, 0, 1).reshape(2, -1)
+    cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
+    half = stages * count
+    # The side whose bins are shorter needs fewer cells: what is left out weighs nothing.
+    wide, tall = (_reach((high - low)[part], bins) for part in (slice(half), slice(half, None)))
+    columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
+    places = rows[:, None, :, None] + columns[None, :, None]
+    products = weights[:tall, None, :, None, half:] * weights[None, :wide, None, :, :half]
+    # From (K, K', bins, bins, S * N) to a line of cells for each bin of each box.
+    taps = tall * wide
+    places, products = (
+        t.view(taps, -1, stages, count).permute(3, 2, 1, 0).reshape(-1, taps) for t in (places, products)
+    )
+    table = torch.cat([m.reshape(-1, channels) for m in maps])
+    pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=products.to(table.dtype))
+    return pooled.view(count, stages, -1, channels)

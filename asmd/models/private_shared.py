@@ -431,5 +431,7 @@ def _rows(maps: StreamMaps, rows: Tensor) -> StreamMaps:
 def _pool_views(maps: Tensor, corners: Tensor, view: Tensor, bins: int) -> Tensor:
     """Pools each sample from its own view's map: (V, C, h, w) and (N, 4) in cells -> (N, bins * bins * C)."""
     groups = [torch.nonzero(view == index).squeeze(1) for index in range(len(maps))]
-    pooled = [pool_boxes(one.permute(1, 2, 0), corners[rows], bins) for one, rows in zip(maps, groups, strict=True)]
-    return permuted(torch.cat(pooled), torch.cat(groups).argsort())
+    pooled = [
+        pool_boxes([one.permute(1, 2, 0)], corners[rows][None], bins) for one, rows in zip(maps, groups, strict=True)
+    ]
+    return permuted(torch.cat(pooled).flatten(1), torch.cat(groups).argsort())

@@ -146,7 +146,7 @@ class TrackerConfig:
     @classmethod
     def realtime(cls) -> TrackerConfig:
         """Settings chosen for accuracy at what two CPU cores can do."""
-        return cls(features=FeatureConfig(region_size=257))
+        return cls(features=FeatureConfig(region_size=257, precision="auto"))
 
     @classmethod
     def preset(cls, name: str) -> TrackerConfig:

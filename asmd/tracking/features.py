@@ -6,6 +6,7 @@ one search region through the network and pools every candidate from its maps, t
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
@@ -22,9 +23,10 @@ from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
-from asmd.tracking.network import Backend, FeatureNetwork
+from asmd.tracking.network import Backend, FeatureNetwork, Precision
+from asmd.tracking.openvino_network import QuantisedGraph
 
-POOLED_AT_ONCE = 256
+POOLED_AT_ONCE = 512
 """Boxes that are pooled at the same time."""
 
 
@@ -45,6 +47,8 @@ class FeatureConfig:
         crop_size: side of a warped candidate in network pixels.
         batch: candidates that go through the network at once (crop).
         backend: what the network runs in: "torch", "openvino", or "auto" for the faster that is there.
+        precision: of the network: "float" is the fastest floating type of the device, "auto" int8 where the weights and
+            the device have it (region, without the motion stream).
     """
 
     extractor: Literal["region", "crop"] = "region"
@@ -58,6 +62,7 @@ class FeatureConfig:
     crop_size: int = 224
     batch: int = 32
     backend: Backend = "auto"
+    precision: Precision = "float"
 
     def __post_init__(self) -> None:
         if not self.stages or not set(self.stages) <= {1, 2, 3, 4}:
@@ -175,21 +180,21 @@ class RegionView:
 
     def describe(self, boxes: Boxes) -> Descriptors:
         """Pools every box from every map; see `Descriptors`."""
-        pixels = self.pixels(to_corners(enlarge(boxes, self._config.context)))
-        bins = self._config.bins
-        width = sum(features.shape[2] for features, _ in self.maps) * bins * bins
-        first = self.maps[0][0]
-        pooled = torch.empty(len(boxes), width, device=first.device, dtype=first.dtype)
-        column = 0
-        for features, stride in self.maps:
-            cells = (pixels.to(features.device) - CELL_CENTRE) / stride
-            end = column + features.shape[2] * bins * bins
-            # In parts, since pooling holds three rows of the map for each box.
-            for start in range(0, len(boxes), POOLED_AT_ONCE):
-                rows = slice(start, start + POOLED_AT_ONCE)
-                pooled[rows, column:end] = pool_boxes(features, cells[rows], bins)
-            column = end
+        pixels = self.pixels(to_corners(enlarge(boxes, self._config.context))).to(self.maps[0][0].device)
+        # In parts, since the weights of all cells of a few thousand boxes take room.
+        parts = [self._pooled(pixels[at : at + POOLED_AT_ONCE]) for at in range(0, len(boxes), POOLED_AT_ONCE)]
+        pooled = parts[0] if len(parts) == 1 else torch.cat(parts or [self._pooled(pixels)])
         return Descriptors(pooled, pooled)
+
+    def _pooled(self, pixels: Tensor) -> Tensor:
+        """Boxes (N, 4), as corners in pixels of the network's input, from every map, (N, D)."""
+        columns = []
+        # Maps are pooled together where they have as many channels as each other: as components they do.
+        for _, same in itertools.groupby(self.maps, lambda m: m[0].shape[2]):
+            maps, strides = zip(*same, strict=True)
+            cells = (pixels - CELL_CENTRE) / pixels.new_tensor(strides)[:, None, None]
+            columns.append(pool_boxes(maps, cells, self._config.bins).flatten(1))
+        return columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
 
 
 class RegionExtractor:
@@ -328,7 +333,11 @@ class CropExtractor:
 
 
 def build_extractor(
-    network: SpatiotemporalResNet, config: FeatureConfig, motion: bool, device: torch.device
+    network: SpatiotemporalResNet,
+    config: FeatureConfig,
+    motion: bool,
+    device: torch.device,
+    quantised: QuantisedGraph | None = None,
 ) -> Extractor:
     """The extractor that the settings name.
 
@@ -337,11 +346,14 @@ def build_extractor(
         config: settings.
         motion: whether the motion stream runs.
         device: where the network runs.
+        quantised: the same network in int8, if there is one.
 
     Raises:
-        ConfigError: if the settings ask for a runtime that is not there.
+        ConfigError: if the settings ask for a runtime or a precision that is not there.
     """
-    runner = FeatureNetwork(network, device, backend=config.backend)
     region = config.extractor == "region"
+    if motion or not region or quantised is None or quantised.stages != config.stages:
+        quantised = None
+    runner = FeatureNetwork(network, device, backend=config.backend, precision=config.precision, quantised=quantised)
     runner.prepare(config.stages if region else (4,), motion, unit=region)
     return (RegionExtractor if region else CropExtractor)(runner, config, motion)

@@ -17,7 +17,8 @@ from asmd.errors import ConfigError
 from asmd.models.resnet import BasicBlock, ResNet18
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.tracking.inputs import Image, scaling
-from asmd.tracking.openvino_network import OpenVINORunner, installed, load_openvino
+from asmd.tracking.openvino_network import OpenVINORunner, QuantisedGraph, installed, load_openvino
+from asmd.tracking.threads import computing_threads
 
 
 def fast_dtype(device: torch.device) -> torch.dtype:
@@ -27,6 +28,11 @@ def fast_dtype(device: torch.device) -> torch.dtype:
     if device.type == "cpu" and torch.cpu._is_avx512_bf16_supported():
         return torch.bfloat16
     return torch.float32
+
+
+def multiplies_bytes() -> bool:
+    """Whether this CPU multiplies bytes natively, which int8 needs both to be fast and to be exact."""
+    return bool(torch.cpu._is_vnni_supported())
 
 
 def fold_batch_norm(network: SpatiotemporalResNet) -> SpatiotemporalResNet:
@@ -53,6 +59,8 @@ def _fold(parent: nn.Module, convolution: str, norm: str) -> None:
 
 Backend = Literal["auto", "torch", "openvino"]
 
+Precision = Literal["auto", "float", "int8"]
+
 
 def choose_backend(
     wanted: Backend, device: torch.device, form: type[SpatiotemporalResNet] = SpatiotemporalResNet
@@ -74,6 +82,23 @@ def choose_backend(
     return wanted
 
 
+def choose_precision(
+    wanted: Precision, backend: Literal["torch", "openvino"], quantised: QuantisedGraph | None
+) -> Literal["float", "int8"]:
+    """What a network computes in; "auto" is int8 where its weights have that, in OpenVINO on a CPU made for it.
+
+    Raises:
+        ConfigError: if int8 is asked for and cannot be had.
+    """
+    if wanted == "auto":
+        return "int8" if quantised is not None and backend == "openvino" and multiplies_bytes() else "float"
+    if wanted == "int8" and backend != "openvino":
+        raise ConfigError("the precision int8 needs the backend openvino: pip install 'asmd[openvino]'")
+    if wanted == "int8" and quantised is None:
+        raise ConfigError("the precision int8 needs weights that have it, which asmd quantise makes")
+    return wanted
+
+
 class Runner(Protocol):
     """A runtime with a network in it."""
 
@@ -87,7 +112,7 @@ class Runner(Protocol):
 
 
 class TorchRunner:
-    """Runs a network in torch.
+    """Runs a network in torch, in as many threads as torch had when it was made.
 
     Args:
         network: with its batch norms folded; it is moved to the device.
@@ -99,6 +124,7 @@ class TorchRunner:
         self._network = network.to(device, dtype)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._dtype = device, dtype
+        self._threads = torch.get_num_threads()
         self._scale, self._shift = scaling(device)
 
     def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
@@ -106,6 +132,10 @@ class TorchRunner:
 
     def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         """See `FeatureNetwork.maps`."""
+        with computing_threads(self._threads):
+            return self._maps(rgb, flow, stages, unit)
+
+    def _maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         # Height-width-channel memory is torch's channels_last once the axes are permuted: nothing is copied.
         image = torch.from_numpy(rgb).to(self._device).permute(0, 3, 1, 2).float()
         image = torch.addcmul(self._shift, image, self._scale).to(self._dtype)
@@ -130,12 +160,15 @@ class FeatureNetwork:
         device: where it runs.
         dtype: of the arithmetic; the fastest that the device has where not given.
         backend: the runtime.
+        precision: of the arithmetic.
+        quantised: the same network in int8, if there is one.
 
     Attributes:
         backend: the runtime that was chosen.
+        precision: the precision that was chosen.
 
     Raises:
-        ConfigError: if the runtime is not there.
+        ConfigError: if the runtime or the precision is not there.
     """
 
     def __init__(
@@ -144,16 +177,20 @@ class FeatureNetwork:
         device: torch.device,
         dtype: torch.dtype | None = None,
         backend: Backend = "auto",
+        precision: Precision = "float",
+        quantised: QuantisedGraph | None = None,
     ) -> None:
         self.device = device
         self.dtype = dtype or fast_dtype(device)
         self.backend = choose_backend(backend, device, type(network))
+        self.precision = choose_precision(precision, self.backend, quantised)
         folded = fold_batch_norm(network)
         for parameter in folded.parameters():
             parameter.requires_grad_(False)
         self._runner: Runner
         if self.backend == "openvino":
-            self._runner = OpenVINORunner(folded.to(device, torch.float32), self.dtype)
+            int8 = quantised if self.precision == "int8" else None
+            self._runner = OpenVINORunner(folded.to(device, torch.float32), self.dtype, int8)
         else:
             self._runner = TorchRunner(folded, device, self.dtype)
         self.stride = network.stride

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import dataclass
 from functools import cache
 from importlib import util
 from types import ModuleType
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from asmd.errors import ConfigError
 from asmd.models.resnet import BasicBlock, ResNet18
@@ -57,6 +58,25 @@ def core() -> Any:
     return load_openvino().Core()
 
 
+@dataclass(frozen=True, eq=False)
+class QuantisedGraph:
+    """A network's appearance stream in int8, from an image to the maps of some stages, of cells of unit length.
+
+    Attributes:
+        stages: whose maps it gives.
+        topology: (n,) uint8, OpenVINO's XML.
+        constants: (m,) uint8, the constants that it refers to.
+    """
+
+    stages: tuple[int, ...]
+    topology: Tensor
+    constants: Tensor
+
+    def model(self) -> Any:
+        """As an OpenVINO model, of inputs and outputs as those of `build`."""
+        return core().read_model(self.topology.numpy().tobytes(), self.constants.numpy().tobytes())
+
+
 class OpenVINORunner:
     """Runs a network on a CPU; see `asmd.tracking.network.Runner`.
 
@@ -65,10 +85,13 @@ class OpenVINORunner:
     Args:
         network: with its batch norms folded, in float32 on the CPU.
         dtype: of the arithmetic: float32 or bfloat16. Maps are given in it.
+        quantised: runs instead where it gives what is asked for.
     """
 
-    def __init__(self, network: SpatiotemporalResNet, dtype: torch.dtype) -> None:
-        self._network, self.dtype = network, dtype
+    def __init__(
+        self, network: SpatiotemporalResNet, dtype: torch.dtype, quantised: QuantisedGraph | None = None
+    ) -> None:
+        self._network, self.dtype, self._quantised = network, dtype, quantised
         self._threads = torch.get_num_threads()
         self._graphs: dict[tuple[tuple[int, ...], bool, bool], Any] = {}
         self._local = threading.local()
@@ -108,6 +131,9 @@ class OpenVINORunner:
             # Workers of one evaluation would be pinned to the same cores.
             "ENABLE_CPU_PINNING": False,
         }
+        int8 = self._quantised
+        if int8 is not None and (int8.stages, False, True) == (stages, motion, unit):
+            return core().compile_model(int8.model(), "CPU", options)
         return core().compile_model(build(self._network, stages, motion, unit), "CPU", options)
 
 

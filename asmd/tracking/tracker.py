@@ -31,8 +31,10 @@ from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
+from asmd.tracking.openvino_network import QuantisedGraph
 from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.result import Status, TrackResult
+from asmd.tracking.threads import computing_threads
 from asmd.tracking.updates import Updates
 
 VISIBLE_SIDE = 1.0
@@ -73,6 +75,7 @@ class Tracker:
         proposals: a further source of boxes for a lost target.
         weights_name: what to call the weights.
         refinement: a head that tightens boxes, in evaluation mode; without it each video has a ridge regression.
+        quantised: the network in int8, for settings that ask for it.
 
     Attributes:
         config: the settings.
@@ -92,13 +95,14 @@ class Tracker:
         weights_name: str = "given network",
         missing: tuple[str, ...] = (),
         refinement: BoxRefinement | None = None,
+        quantised: QuantisedGraph | None = None,
     ) -> None:
         self.config = config or TrackerConfig.realtime()
         self.weights_name, self.missing = weights_name, missing
         self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
         motion = self.config.features.motion
         self._motion = motion_trained if motion == "auto" else motion == "on"
-        self._extractor = build_extractor(network, self.config.features, self._motion, self._device)
+        self._extractor = build_extractor(network, self.config.features, self._motion, self._device, quantised)
         self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
         self._refiner: LearnedRegressor | None = None
         if refinement is not None and self.config.regression.kind == "auto":
@@ -144,6 +148,7 @@ class Tracker:
             weights_name=loaded.name,
             missing=tuple(missing),
             refinement=checkpoints.build_refinement(loaded),
+            quantised=checkpoints.quantised_graph(loaded),
         )
 
     def reseed(self, seed: int) -> None:
@@ -211,6 +216,7 @@ class Tracker:
             self._flow.push(frame)
         return self.begin(frame, target, started)
 
+    @computing_threads(1)
     def begin(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `init` does once the frame and the box (4,) are checked and the flow stack has the frame."""
         self._size = (frame.shape[0], frame.shape[1])
@@ -225,6 +231,7 @@ class Tracker:
         self._learn_first_frame(frame)
         return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
+    @computing_threads(1)
     def update(self, frame: Frame) -> TrackResult:
         """Finds the target in the next frame.
 
@@ -246,6 +253,7 @@ class Tracker:
             self._flow.push(frame)
         return self.advance(frame, self._extractor.look(frame, self._flow, self._box), started)
 
+    @computing_threads(1)
     def advance(self, frame: Frame, view: View, started: float) -> TrackResult:
         """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`."""
         assert self._size is not None
@@ -299,6 +307,7 @@ class Tracker:
             self._flow.push(frame)
         return self.relearn(frame, target, started)
 
+    @computing_threads(1)
     def relearn(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `correct` does once the frame and the box (4,) are checked and the flow stack has the frame."""
         self._box = target

@@ -8,6 +8,10 @@ from hypothesis import strategies as st
 from asmd.models.pooling import bin_weights, pool_boxes
 
 
+def pool_one(features: torch.Tensor, corners: torch.Tensor, bins: int) -> torch.Tensor:
+    return pool_boxes([features], corners[None], bins).flatten(1)
+
+
 def brute_force(features: np.ndarray, corners: np.ndarray, bins: int, samples: int = 200) -> np.ndarray:
     """Means of the bilinear function by many samples of it."""
     height, width, channels = features.shape
@@ -32,36 +36,54 @@ def test_pooling_is_the_mean_of_the_bilinear_function() -> None:
     features = rng.normal(size=(9, 11, 4))
     # Inside; beyond two edges; all of it; thinner than a cell.
     corners = np.array([[2.2, 3.1, 7.7, 6.4], [-3.5, 0.2, 4, 14.0], [0, 0, 10, 8], [5.1, 5.1, 5.4, 5.2]])
-    pooled = pool_boxes(torch.from_numpy(features), torch.from_numpy(corners), 3)
+    pooled = pool_one(torch.from_numpy(features), torch.from_numpy(corners), 3)
     np.testing.assert_allclose(pooled.numpy(), brute_force(features, corners, 3), atol=2e-3)
 
 
 @settings(max_examples=50)
 @given(st.floats(-20, 20), st.floats(0.01, 30), st.integers(1, 5), st.integers(1, 12))
 def test_weights_add_up_to_one(low: float, length: float, bins: int, cells: int) -> None:
-    weights = bin_weights(
-        torch.tensor([low], dtype=torch.float64), torch.tensor([low + length], dtype=torch.float64), bins, cells
+    numbers, weights = bin_weights(
+        torch.tensor([low], dtype=torch.float64), torch.tensor([low + length], dtype=torch.float64), bins, cells - 1
     )
-    assert torch.allclose(weights.sum(-1), torch.ones(1, bins, dtype=torch.float64), atol=1e-9)
+    assert torch.allclose(weights.sum(0), torch.ones(bins, 1, dtype=torch.float64), atol=1e-9)
     assert (weights >= -1e-9).all()
+    assert ((numbers >= 0) & (numbers < cells)).all()
 
 
 def test_whole_map_by_cells_is_the_plain_average() -> None:
     features = torch.randn(6, 7, 3, dtype=torch.float64)
     # Cell edges lie half a cell beyond the outermost centres.
     corners = torch.tensor([[-0.5, -0.5, 6.5, 5.5]], dtype=torch.float64)
-    assert torch.allclose(pool_boxes(features, corners, 1)[0], features.mean((0, 1)))
+    assert torch.allclose(pool_one(features, corners, 1)[0], features.mean((0, 1)))
 
 
 def test_no_boxes() -> None:
-    assert pool_boxes(torch.randn(4, 4, 8), torch.empty(0, 4), 3).shape == (0, 72)
+    assert pool_one(torch.randn(4, 4, 8), torch.empty(0, 4), 3).shape == (0, 72)
 
 
-def test_part_of_a_large_map_does_for_boxes_near_each_other() -> None:
-    """Pooling looks at no more of the map than boxes need; added boxes in two corners make it look at all of it."""
+def test_a_box_is_pooled_as_if_it_were_alone() -> None:
+    """The longest bin decides how many cells are read for all."""
     features = torch.randn(40, 30, 6, dtype=torch.float64)
-    corners = torch.tensor([[11.2, 20.1, 14.9, 26.0], [12.0, 22.5, 19.5, 25.5], [-3.0, 35.0, 4.0, 45.0]])
-    ends = torch.tensor([[-2.0, -2.0, 1.0, 1.0], [28.0, 38.0, 33.0, 42.0]])
-    for near in (corners[:2], corners[2:]):
-        alone = pool_boxes(features, near.double(), 3)
-        assert torch.allclose(alone, pool_boxes(features, torch.cat([near, ends]).double(), 3)[: len(near)])
+    corners = torch.tensor(
+        [[11.2, 20.1, 14.9, 26.0], [12.0, 22.5, 19.5, 25.5], [-3.0, 35.0, 4.0, 45.0], [0, 0, 29, 39]]
+    )
+    together = pool_one(features, corners.double(), 3)
+    for row, box in enumerate(corners.double()):
+        assert torch.allclose(pool_one(features, box[None], 3)[0], together[row])
+
+
+def test_gradient_reaches_the_map() -> None:
+    features = torch.randn(5, 4, 2, dtype=torch.float64, requires_grad=True)
+    corners = torch.tensor([[-0.7, 0.4, 2.2, 3.9], [1.1, 1.2, 4.5, 2.0]], dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda x: pool_one(x, corners, 2), (features,))
+
+
+def test_maps_of_several_sizes_are_pooled_as_if_alone() -> None:
+    maps = [torch.randn(9, 7, 5, dtype=torch.float64), torch.randn(4, 6, 5, dtype=torch.float64)]
+    corners = torch.tensor([[1.2, -0.1, 4.9, 6.0], [2.0, 2.5, 9.5, 5.5]], dtype=torch.float64)
+    corners = torch.stack([corners, corners / 2])
+    together = pool_boxes(maps, corners, 3)
+    assert together.shape == (2, 2, 9, 5)
+    for stage, (one, own) in enumerate(zip(maps, corners, strict=True)):
+        assert torch.allclose(together[:, stage].flatten(1), pool_one(one, own, 3))

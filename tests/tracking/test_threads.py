@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import torch
+from moving_scene import Scene
+from quick_preset import QUICK
+
+from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.tracking import tracker as trackers
+from asmd.tracking.threads import computing_threads
+from asmd.tracking.tracker import Tracker
+
+
+@pytest.fixture(autouse=True)
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_number_is_put_back() -> None:
+    with computing_threads(1), computing_threads(3):
+        assert torch.get_num_threads() == 3
+    assert torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError), computing_threads(1):
+        _ = 1 / 0
+    assert torch.get_num_threads() == 2
+
+
+def test_frame_is_computed_in_one_thread_and_the_network_in_all(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, set[int]] = {"network": set(), "rest": set()}
+    stages, limit = SpatiotemporalResNet.stages, trackers.candidates.limit
+
+    def watched_stages(self: SpatiotemporalResNet, *arguments: object) -> object:
+        seen["network"].add(torch.get_num_threads())
+        return stages(self, *arguments)  # type: ignore[arg-type]
+
+    def watched_limit(*arguments: object) -> object:
+        seen["rest"].add(torch.get_num_threads())
+        return limit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(SpatiotemporalResNet, "stages", watched_stages)
+    monkeypatch.setattr(trackers.candidates, "limit", watched_limit)
+    tracker = Tracker(network, replace(QUICK, features=replace(QUICK.features, backend="torch")))
+    tracker.init(scene.frame(0), scene.box(0))
+    tracker.update(scene.frame(1))
+    assert seen == {"network": {2}, "rest": {1}}
