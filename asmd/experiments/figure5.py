@@ -110,5 +110,6 @@ def _plot(found: Scored) -> Figure:
         height = -0.06 - 0.07 * place
         axes.plot(picked, np.full(len(picked), height), "|", color=look.colour, markersize=8, label=rule.upper())
     axes.set(xlabel="negatives in order of their score", ylabel="score", ylim=(-0.36, 1.02))
+    axes.set_yticks(np.linspace(0, 1, 6))
     axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from asmd.boxes import Boxes, from_center, to_center, to_corners
 from asmd.errors import ConfigError
-from asmd.models.box_refinement import BoxRefinement
+from asmd.models.box_refinement import BoxRefinement, Refined
 from asmd.tracking.features import RegionView, View
 
 
@@ -126,6 +126,7 @@ class LearnedRegressor:
     def __init__(self, head: BoxRefinement, config: BoxRegressionConfig) -> None:
         self.config = config
         self._head = head
+        self._encoded: tuple[RegionView, list[Tensor]] | None = None
 
     def suits(self, view: View) -> TypeGuard[RegionView]:
         """Whether a view has the maps that the head reads."""
@@ -139,12 +140,28 @@ class LearnedRegressor:
         self._bias = self._head.bias(self._target)
 
     @torch.inference_mode()
-    def predict(self, view: RegionView, boxes: Boxes, layouts: Tensor) -> Boxes:
-        """Where boxes (N, 4) of a frame, of layouts (N, D), come to lie on the mean once they are moved, (4,)."""
-        encoded = self._encode(view)
+    def judge(self, view: RegionView, boxes: Boxes) -> Refined:
+        """What the head, told what the target looked like on the first frame, says of boxes (N, 4) of a frame."""
+        pooled = self._head.pool(self._encode(view), *self._place(view, boxes))
+        said: Refined = self._head(pooled, self._target, self._bias)
+        return said
+
+    @torch.inference_mode()
+    def predict(self, view: RegionView, boxes: Boxes, layouts: Tensor, moves: Tensor | None = None) -> Boxes:
+        """Where boxes of a frame come to lie on the mean once they are moved.
+
+        Args:
+            view: of the frame.
+            boxes: (N, 4).
+            layouts: (N, D) of the boxes.
+            moves: (N, 4) what the head says of them, where it has been asked.
+
+        Returns:
+            (4,).
+        """
         for step in range(self.config.iterations):
-            pooled = self._head.pool(encoded, *self._place(view, boxes))
-            moves = self._head(pooled, self._target, self._bias).moves
+            if moves is None or step > 0:
+                moves = self.judge(view, boxes).moves
             if self.config.learnt < 1:
                 other = self._ridge.moves(layouts if step == 0 else view.describe(boxes).layout)
                 if other is not None:
@@ -154,7 +171,10 @@ class LearnedRegressor:
         return np.asarray(boxes[0])
 
     def _encode(self, view: RegionView) -> list[Tensor]:
-        return self._head.encode([view.appearance[stage][0] for stage in self._head.config.stages])
+        if self._encoded is None or self._encoded[0] is not view:
+            maps = [view.appearance[stage][0] for stage in self._head.config.stages]
+            self._encoded = view, self._head.encode(maps)
+        return self._encoded[1]
 
     def _place(self, view: RegionView, boxes: Boxes) -> tuple[Tensor, list[int]]:
         strides = [view.appearance[stage][1] for stage in self._head.config.stages]

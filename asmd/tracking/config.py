@@ -29,8 +29,11 @@ class SearchConfig:
         max_shift: up to here.
         resize: while the target is not found, the box grows and shrinks by no more than this factor from its size when
             last seen; 0 leaves it free.
+        judged: of the best candidates so many are judged by the head for box regression as well, where there is one.
+        judgement: weight of its logit of their overlap with the target, beside the classifier's log-odds.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
-        follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
+        follow: share of the regressed box's centre in the state that the next frame starts from; MDNet's is 0.
+        follow_size: likewise of its size.
         flow_share: share of the candidates that is drawn about the place to which the flow inside the box has moved it.
     """
 
@@ -40,13 +43,18 @@ class SearchConfig:
     growth: float = 1.1
     max_shift: float = 1.5
     resize: float = 1.2
+    judged: int = 16
+    judgement: float = 2.0
     best: int = 5
-    follow: float = 0.0
+    follow: float = 0.5
+    follow_size: float = 0.0
     flow_share: float = 0.5
 
     def __post_init__(self) -> None:
         if not 1 <= self.best <= self.candidates:
             raise ConfigError(f"search needs 1 <= best <= candidates, got {self.best} and {self.candidates}")
+        if self.judged < 0 or self.judgement < 0:
+            raise ConfigError("search needs judged and judgement of at least 0")
         if self.resize and self.resize < 1:
             raise ConfigError(f"search needs a resize of 0 or at least 1, got {self.resize}")
 
@@ -117,7 +125,7 @@ class TrackerConfig:
         """Every constant as printed, and MDNet's where the paper refers to it."""
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
-            search=SearchConfig(best=1, flow_share=0.0, resize=0.0),
+            search=SearchConfig(best=1, flow_share=0.0, resize=0.0, judged=0),
             sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 members=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from asmd import checkpoints
-from asmd.boxes import Boxes, clip_to_frame, iou
+from asmd.boxes import Boxes, clip_to_frame, from_center, iou, to_center
 from asmd.errors import TrackerStateError
 from asmd.flow import FlowStack
 from asmd.models.box_refinement import BoxRefinement
@@ -29,7 +29,7 @@ from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import Descriptors, Extractor, View, build_extractor
+from asmd.tracking.features import Descriptors, Extractor, RegionView, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.openvino_network import QuantisedGraph
 from asmd.tracking.overlap import OverlapRegressor
@@ -50,12 +50,21 @@ say."""
 
 @dataclass(frozen=True)
 class _Scored:
-    """Candidates (N, 4) of a view, their log-odds (N,) of being the target, and their descriptors (N, ...)."""
+    """Candidates of a view.
+
+    Attributes:
+        view: see there.
+        boxes: (N, 4).
+        margins: (N,) log-odds of being the target.
+        described: of N boxes.
+        moves: (N, 4) what the learnt head would do to them; NaN of those that it has not judged.
+    """
 
     view: View
     boxes: Boxes
     margins: NDArray[np.float64]
     described: Descriptors
+    moves: Tensor | None = None
 
 
 def _ranked(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -268,8 +277,9 @@ class Tracker:
         success = margin > 0
         search = self.config.search
         # The best candidate is the best guess even when it scores low: a box that waits is left behind.
-        follow = search.follow if success else 0.0
-        self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
+        follow = np.array([search.follow] * 2 + [search.follow_size] * 2) if success else np.zeros(4)
+        state = from_center((1 - follow) * to_center(raw) + follow * to_center(reported))
+        self._box = candidates.limit(state, self._size, self._min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
         if success:
             self._remember(view)
@@ -342,6 +352,8 @@ class Tracker:
         search = self.config.search
         drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
         scored = self._score(view, np.concatenate(drawn))
+        if self._judges(view):
+            return self._choose(*self._judged(scored), search.best)
         ranked = _ranked(scored.margins)
         if self._overlap is None:
             return self._choose(scored, ranked, search.best)
@@ -357,6 +369,26 @@ class Tracker:
         margins = np.full(len(near), -np.inf)
         margins[top] = self._margins(described.identity[torch.from_numpy(top)])
         return self._choose(_Scored(view, near, margins, described), ranked, closer.best)
+
+    def _judges(self, view: View) -> bool:
+        """Whether the learnt head has a say in which candidate is best."""
+        wanted = self.config.search.judged > 0 and self.config.regression.enabled
+        return wanted and self._refiner is not None and self._refiner.suits(view)
+
+    def _judged(self, scored: _Scored) -> tuple[_Scored, NDArray[np.intp]]:
+        """Candidates (N,) with what the learnt head says of the best of them, and their order then.
+
+        The head has seen the first frame alone: it cannot drift, and it tells how well a box fits.
+        """
+        assert self._refiner is not None and isinstance(scored.view, RegionView)
+        search = self.config.search
+        ranked = _ranked(scored.margins)
+        top = ranked[: search.judged]
+        said = self._refiner.judge(scored.view, scored.boxes[top])
+        moves = said.moves.new_full((len(ranked), 4), torch.nan)
+        moves[torch.from_numpy(top)] = said.moves
+        value = scored.margins[top] + search.judgement * said.quality.double().cpu().numpy()
+        return replace(scored, moves=moves), np.concatenate([top[_ranked(value)], ranked[search.judged :]])
 
     def _score(self, view: View, boxes: Boxes) -> _Scored:
         assert self._size is not None
@@ -388,7 +420,9 @@ class Tracker:
     def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
         boxes, layouts = scored.boxes[which], scored.described.layout[torch.tensor(which)]
         if self._refiner is not None and self._refiner.suits(scored.view):
-            return self._refiner.predict(scored.view, boxes, layouts)
+            moves = None if scored.moves is None else scored.moves[torch.tensor(which)]
+            known = moves is not None and not bool(moves.isnan().any())
+            return self._refiner.predict(scored.view, boxes, layouts, moves if known else None)
         return np.asarray(self._regressor.predict(layouts, boxes).mean(axis=0))
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
@@ -438,7 +472,11 @@ class Tracker:
             whole = candidates.whole_frame(target, self._size, 2 * sampling.initial_whole, self._rng)
             whole = whole[iou(whole, target) <= sampling.initial_near.max_iou][: sampling.initial_whole]
             negatives.append(everywhere.describe(whole).identity)
-        fits = [self._fits(near, config.overlap.samples)] if config.overlap.candidates else []
+        if config.regression.enabled:
+            self._fit_regression(near)
+        # The head knows better how well a box fits than what can be learnt of it here.
+        fitting = config.overlap.candidates > 0 and not self._judges(near)
+        fits = [self._fits(near, config.overlap.samples)] if fitting else []
         # Without the motion stream versions that differ in flow alone are all the same.
         own = self._flow if self._motion else None
         for changed, box, flow in augmented(frame, target, own, sampling.augmentations, self._rng):
@@ -446,12 +484,10 @@ class Tracker:
             moved = np.concatenate([box[:2] - target[:2], [0, 0]])
             positives.append(view.describe(draw(sampling.update_positives) + moved).identity)
             negatives.append(view.describe(draw(sampling.update_negatives) + moved).identity)
-            if config.overlap.candidates:
+            if fitting:
                 fits.append(self._fits(view, config.overlap.samples // 4, moved))
-        if config.regression.enabled:
-            self._fit_regression(near)
         self._overlap = None
-        if config.overlap.candidates:
+        if fitting:
             seen, overlaps = zip(*fits, strict=True)
             self._overlap = OverlapRegressor(config.overlap, torch.cat(seen), np.concatenate(overlaps))
         all_positives, all_negatives = torch.cat(positives), torch.cat([*negatives, kept])

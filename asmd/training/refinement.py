@@ -23,6 +23,9 @@ from asmd.sequence import Sequence
 from asmd.training.domains import usable_frames
 from asmd.training.refinement_views import Pool, View, ViewConfig, Viewer
 
+ELSEWHERE = 1.6
+"""Mean sides by which boxes elsewhere are shifted at most: a region of 4.5, the tracker's, then holds nearly all."""
+
 
 @dataclass(frozen=True)
 class RefinementTrainingConfig:
@@ -49,6 +52,7 @@ class RefinementTrainingConfig:
     steps: int = 600
     pairs: int = 20
     boxes: int = 6
+    elsewhere: int = 3
     rounds: int = 2
     rate: float = 2e-3
     warm_up: int = 50
@@ -61,6 +65,8 @@ class RefinementTrainingConfig:
     def __post_init__(self) -> None:
         if min(self.steps, self.pairs, self.rounds, self.log_every, self.warm_up) < 1 or self.boxes < 2:
             raise ConfigError("refinement needs steps, pairs, rounds, warm_up and log_every of at least 1, boxes of 2")
+        if self.elsewhere < 0:
+            raise ConfigError("refinement needs elsewhere of at least 0")
         if not (0 <= self.invented < 1 and 0 <= self.dropped < 1):
             raise ConfigError("refinement needs shares invented and dropped in 0..1, below 1")
 
@@ -158,8 +164,8 @@ def _losses(
     config: RefinementTrainingConfig,
     rng: np.random.Generator,
 ) -> tuple[Tensor, float, float]:
-    """The loss of a batch, and the mean IoU before the first and after the last round."""
-    near, count = config.boxes // 2, config.boxes
+    """The loss of a batch, and the mean IoU of boxes about the targets before the first and after the last round."""
+    near, count = config.boxes // 2, config.boxes + config.elsewhere
     targets, own, goals, encoded = [], [], [], []
     for first, second in pairs:
         # Nobody draws the first box exactly.
@@ -167,7 +173,8 @@ def _losses(
         targets.append(head.pool(head.encode(first.maps), _corners(drawn), strides))
         encoded.append(head.encode(second.maps))
         own.append(jittered(second.box, near, 0.1, 0.15, 0.1, rng))
-        own.append(jittered(second.box, count - near, 0.2, 0.3, 0.2, rng))
+        own.append(jittered(second.box, config.boxes - near, 0.2, 0.3, 0.2, rng))
+        own.append(scattered(second.box, config.elsewhere, ELSEWHERE, rng))
         goals.append(second.box.expand(count, 4))
     kept = torch.from_numpy(rng.random((len(pairs), 1, 1, head.config.projected)) >= config.dropped).float()
     kept /= 1 - config.dropped
@@ -189,9 +196,15 @@ def _losses(
         close = (overlap > 0.25).float()
         total = total + (each * close).sum() / close.sum().clamp_min(1)
         total = total + 4 * (out.quality.sigmoid() - overlap).square().mean()
-        start, end = (overlap.mean().item() if turn == 0 else start), reached.mean().item()
+        before, end = (_nearby(ious, len(pairs), config.boxes) for ious in (overlap, reached))
+        start = before if turn == 0 else start
         box = after.detach()
     return total, start, end
+
+
+def _nearby(ious: Tensor, pairs: int, boxes: int) -> float:
+    """Mean over the boxes about the targets, which come first of each pair."""
+    return ious.view(pairs, -1)[:, :boxes].mean().item()
 
 
 def overlaps(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -224,6 +237,13 @@ def jittered(box: Tensor, count: int, shift: float, scale: float, aspect: float,
     return moved(
         box.expand(count, 4), torch.cat([shift * draws[:, :2], size[:, None] + torch.stack([form, -form], 1)], 1)
     )
+
+
+def scattered(box: Tensor, count: int, reach: float, rng: np.random.Generator) -> Tensor:
+    """Boxes of about the size of a box (4,), shifted evenly by up to `reach` mean sides either way: (N, 4)."""
+    draws = torch.from_numpy(rng.uniform(-1, 1, (count, 3))).float()
+    shifts = reach * draws[:, :2] * box[2:].prod().sqrt() / box[2:]
+    return moved(box.expand(count, 4), torch.cat([shifts, 0.2 * draws[:, 2:].expand(count, 2)], dim=1))
 
 
 @torch.inference_mode()
