@@ -25,6 +25,7 @@ class SearchConfig:
         candidates: drawn each frame.
         shift: greatest shift of a candidate, in mean sides (MDNet's trans_f).
         scale: greatest change of size, as an exponent of 1.05.
+        success: log-odds from which the target counts as found: the frame is learnt from, and the box regressed.
         growth: the shift is multiplied by this on a frame where the target is not found.
         max_shift: up to here.
         resize: while the target is not found, the box grows and shrinks by no more than this factor from its size when
@@ -40,13 +41,14 @@ class SearchConfig:
     candidates: int = 256
     shift: float = 0.6
     scale: float = 1.0
+    success: float = 0.0
     growth: float = 1.1
     max_shift: float = 1.5
     resize: float = 1.2
     judged: int = 16
     judgement: float = 2.0
     best: int = 5
-    follow: float = 0.5
+    follow: float = 0.0
     follow_size: float = 0.0
     flow_share: float = 0.5
 

@@ -213,6 +213,11 @@ class RegionExtractor:
         """The settings."""
         return self._config
 
+    @property
+    def precision(self) -> str:
+        """What the network computes in: "float" or "int8"."""
+        return self._inputs.network.precision
+
     def stride(self, stage: int) -> int:
         """Network pixels between neighbouring cells of a stage's map."""
         return self._inputs.network.stride(stage)

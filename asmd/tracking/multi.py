@@ -25,6 +25,7 @@ from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.result import TrackResult
 from asmd.tracking.sharing import Look, SharingConfig, look_at_all
+from asmd.tracking.threads import computing_threads
 from asmd.tracking.tracker import ProposalSource, Tracker
 
 Results: TypeAlias = dict[int, TrackResult]
@@ -194,6 +195,7 @@ class MultiTracker:
             self._flow.reset()
             self._flow.push(frame)
 
+    @computing_threads(1)
     def update(self, frame: Frame, targets: Iterable[int] | None = None) -> Results:
         """Finds the targets in the next frame.
 
@@ -247,6 +249,7 @@ class MultiTracker:
             self._next += 1
         return self._run(jobs)
 
+    @computing_threads(1)
     def _run(self, jobs: Mapping[int, Callable[[float], TrackResult]], started: float | None = None) -> Results:
         """Does each target's job, and keeps the results; targets that fail are dropped."""
         began = time.perf_counter() if started is None else started
@@ -277,13 +280,12 @@ class MultiTracker:
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._workers is None:
-            # torch's number of threads is that of the thread which sets it, and of those that start after.
+            # Threads that start later have the number that was set last: these all set theirs before that is put back.
             ready = threading.Barrier(self._threads + 1)
             self._workers = ThreadPoolExecutor(self._threads, "asmd-target", lambda: torch.set_num_threads(1))
             for _ in range(self._threads):
                 self._workers.submit(ready.wait)
             ready.wait()
-            torch.set_num_threads(self._threads)
         return self._workers
 
 

@@ -274,7 +274,7 @@ class Tracker:
                 view, raw, margin, reported = found
         score = float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
         status = self._confidence.update(score)
-        success = margin > 0
+        success = margin > self.config.search.success
         search = self.config.search
         # The best candidate is the best guess even when it scores low: a box that waits is left behind.
         follow = np.array([search.follow] * 2 + [search.follow_size] * 2) if success else np.zeros(4)
@@ -404,8 +404,9 @@ class Tracker:
         top = ranked[:best]
         raw, margin = self._sized(scored.boxes[top].mean(axis=0)), float(scored.margins[top].mean())
         reported = raw
-        if margin > 0 and self.config.regression.enabled:
-            good = [i for i in ranked[: max(best, REGRESSED)] if scored.margins[i] > 0][:REGRESSED]
+        least = self.config.search.success
+        if margin > least and self.config.regression.enabled:
+            good = [i for i in ranked[: max(best, REGRESSED)] if scored.margins[i] > least][:REGRESSED]
             reported = self._sized(self._regressed(scored, good))
         return raw, margin, reported
 

@@ -17,6 +17,7 @@ from asmd import checkpoints
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import RegionExtractor
 from asmd.tracking.network import fast_dtype
+from asmd.tracking.threads import computing_threads
 from asmd.tracking.tracker import Tracker
 from speeds.timing import best_median
 
@@ -46,7 +47,7 @@ def limit(presets: tuple[str, ...], threads: int, seconds: float) -> list[dict[s
 
     Returns:
         A row for each preset. `pass` is from a cut of the frame to maps; `openvino` is what OpenVINO's own
-        benchmark_app says of that network at that size in bf16, absent where it is not installed.
+        benchmark_app says of that network at that size and precision, absent where it is not installed.
     """
     rows = []
     for preset in presets:
@@ -57,13 +58,15 @@ def limit(presets: tuple[str, ...], threads: int, seconds: float) -> list[dict[s
             continue
         frame = np.random.default_rng(0).integers(0, 256, (side, side, 3), dtype=np.uint8)
         corners = np.array([[0, 0, side, side]])
-        ours = best_median(lambda: extractor.maps(frame, None, corners, (side, side)), seconds)  # noqa: B023
+        with computing_threads(1):  # as in the tracker: the rest of a frame is computed in one
+            ours = best_median(lambda: extractor.maps(frame, None, corners, (side, side)), seconds)  # noqa: B023
         work, rate = arithmetic(config), matrix_rate(seconds)
         bare = 1e3 * work / rate
         row: dict[str, Any] = {"preset": preset, "side": side, "threads": threads, "gflop": round(work / 1e9, 3)}
         row |= {"matrix_gflops": round(rate / 1e9, 1), "arithmetic_ms": round(bare, 3), "pass_ms": ours.median}
         row["pass_over_arithmetic"] = round(ours.median / bare, 2)
-        theirs = benchmark_app(config, threads, seconds)
+        row["precision"] = extractor.precision
+        theirs = benchmark_app(config, extractor.precision, threads, seconds)
         if theirs is not None:
             row |= {"openvino_ms": theirs, "pass_over_openvino": round(ours.median / theirs, 3)}
         rows.append(row)
@@ -75,17 +78,23 @@ def limit(presets: tuple[str, ...], threads: int, seconds: float) -> list[dict[s
     return rows
 
 
-def benchmark_app(config: TrackerConfig, threads: int, seconds: float) -> float | None:
+def benchmark_app(config: TrackerConfig, precision: str, threads: int, seconds: float) -> float | None:
     """Median latency, in milliseconds, that OpenVINO's tool reports for the network; None where it is not there."""
     try:
         import openvino
     except ImportError:
         return None
-    network, _ = checkpoints.build_network(checkpoints.load(None), config.network)
+    weights = checkpoints.load(None)
     side, stages = config.features.region_size, config.features.stages
-    model = openvino.convert_model(
-        _Maps(network, stages).eval(), example_input=torch.zeros(1, 3, side, side), input=[1, 3, side, side]
-    )
+    if precision == "int8":
+        graph = checkpoints.quantised_graph(weights)
+        assert graph is not None
+        model = graph.model()
+        model.reshape([1, side, side, 3])
+    else:
+        network, _ = checkpoints.build_network(weights, config.network)
+        maps = _Maps(network, stages).eval()
+        model = openvino.convert_model(maps, example_input=torch.zeros(1, 3, side, side), input=[1, 3, side, side])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.xml"
         openvino.save_model(model, path)

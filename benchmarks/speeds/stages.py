@@ -31,6 +31,7 @@ STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("classifier scores", Classifier, ("margins",)),
     ("classifier update", Course, ("__init__", "advance")),
     ("overlap", OverlapRegressor, ("predict", "learn")),
+    ("judging", box_regression.LearnedRegressor, ("judge",)),
     ("box regression", box_regression.LearnedRegressor, ("predict",)),
     ("box regression", box_regression.BoxRegressor, ("predict",)),
     ("memory", Memory, ("add", "short", "long")),
