@@ -49,7 +49,7 @@ class RefinementTrainingConfig:
 
     model: RefinementConfig = field(default_factory=RefinementConfig)
     views: ViewConfig = field(default_factory=ViewConfig)
-    steps: int = 600
+    steps: int = 800
     pairs: int = 20
     boxes: int = 6
     elsewhere: int = 3
