@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from asmd.errors import ConfigError, DatasetError
-from asmd.models.box_refinement import RefinementConfig
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame, Sequence
 from asmd.training.refinement import (
@@ -17,6 +17,7 @@ from asmd.training.refinement import (
     jittered,
     mean_overlaps,
     overlaps,
+    scattered,
     train_refinement,
 )
 from asmd.training.refinement_views import ViewConfig, Viewer, textured_box
@@ -84,6 +85,31 @@ def test_jitter_is_bounded_and_centred() -> None:
     assert torch.equal(jittered(box, 3, 0, 0, 0, np.random.default_rng(0)), box.expand(3, 4))
 
 
+def test_boxes_elsewhere_are_as_large_and_within_reach() -> None:
+    box = torch.tensor([10.0, 20.0, 40.0, 90.0])
+    boxes = scattered(box, 4000, 1.5, np.random.default_rng(0))
+    shifts = (boxes[:, :2] + boxes[:, 2:] / 2 - torch.tensor([30.0, 65.0])) / 60
+    assert 1.4 < shifts.abs().max() <= 1.5 + 1e-5 and shifts.mean(0).abs().max() < 0.06
+    assert (boxes[:, 2:] / box[2:]).log().abs().max() <= 0.2 + 1e-5
+    assert scattered(box, 0, 1.5, np.random.default_rng(0)).shape == (0, 4)
+
+
+@torch.inference_mode()
+def fits(head: BoxRefinement, trunk: SpatiotemporalResNet, sequence: Sequence) -> tuple[float, float]:
+    """The IoU that a head expects of the target's own box in a later frame, and the mean of boxes beside it."""
+    viewer = Viewer(trunk, head.config.stages, ViewConfig(region_size=129))
+    first, later = (viewer.plain(sequence.frames[i], sequence.boxes[i], 4.5) for i in (0, 6))
+    boxes = scattered(later.box, 200, 1.6, np.random.default_rng(0))
+    away = boxes[overlaps(boxes, later.box.expand_as(boxes))[0] < 0.05]
+    boxes = torch.cat([later.box[None], away])
+    corners = [torch.cat([b[:, :2], b[:, :2] + b[:, 2:]], dim=1) for b in (first.box[None], boxes)]
+    target, pooled = (
+        head.pool(head.encode(view.maps), c, viewer.strides) for view, c in zip((first, later), corners, strict=True)
+    )
+    own, *others = head(pooled, target).quality.sigmoid().tolist()
+    return own, float(np.mean(others))
+
+
 def test_it_learns_a_toy_and_is_the_same_again(trunk: SpatiotemporalResNet) -> None:
     told: list[RefinementProgress] = []
     data = [growing(), growing("another one")]
@@ -93,6 +119,8 @@ def test_it_learns_a_toy_and_is_the_same_again(trunk: SpatiotemporalResNet) -> N
     measured = mean_overlaps(head, trunk, data, frames=4, region_size=129)
     assert set(measured) == {"growing", "another one"}
     assert all(after > before + 0.08 for before, after, _ in measured.values())
+    on, elsewhere = fits(head, trunk, data[0])
+    assert on > 0.5 > elsewhere + 0.1
     short = replace(QUICK, steps=3)
     first, second, other = (train_refinement(trunk, data, short, seed=seed).state_dict() for seed in (3, 3, 4))
     assert all(torch.equal(first[name], second[name]) for name in first)
@@ -147,7 +175,7 @@ def test_flat_frames_have_no_object() -> None:
     assert box is not None and (box[:2] >= 0).all() and (box[:2] + box[2:] <= [200, 160]).all()
 
 
-@pytest.mark.parametrize("wrong", [{"steps": 0}, {"boxes": 1}, {"dropped": 1.0}, {"invented": -0.1}])
+@pytest.mark.parametrize("wrong", [{"steps": 0}, {"boxes": 1}, {"dropped": 1.0}, {"invented": -0.1}, {"elsewhere": -1}])
 def test_impossible_settings(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match="refinement needs"):
         RefinementTrainingConfig(**wrong)  # type: ignore[arg-type]
