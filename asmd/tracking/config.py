@@ -33,23 +33,21 @@ class SearchConfig:
         judged: of the best candidates so many are judged by the head for box regression as well, where there is one.
         judgement: weight of its logit of their overlap with the target, beside the classifier's log-odds.
         best: candidates that are averaged; 1 is the paper's, 5 MDNet's.
-        follow: share of the regressed box's centre in the state that the next frame starts from; MDNet's is 0.
-        follow_size: likewise of its size.
+        follow: share of the regressed box in the state that the next frame starts from; MDNet's is 0.
         flow_share: share of the candidates that is drawn about the place to which the flow inside the box has moved it.
     """
 
     candidates: int = 256
     shift: float = 0.6
     scale: float = 1.0
-    success: float = 0.0
+    success: float = -0.35
     growth: float = 1.1
     max_shift: float = 1.5
     resize: float = 1.2
     judged: int = 16
-    judgement: float = 2.0
+    judgement: float = 4.0
     best: int = 5
     follow: float = 0.0
-    follow_size: float = 0.0
     flow_share: float = 0.5
 
     def __post_init__(self) -> None:
@@ -127,7 +125,7 @@ class TrackerConfig:
         """Every constant as printed, and MDNet's where the paper refers to it."""
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
-            search=SearchConfig(best=1, flow_share=0.0, resize=0.0, judged=0),
+            search=SearchConfig(best=1, flow_share=0.0, resize=0.0, judged=0, success=0.0),
             sampling=SamplingConfig(augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 members=1,

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from asmd import checkpoints
-from asmd.boxes import Boxes, clip_to_frame, from_center, iou, to_center
+from asmd.boxes import Boxes, clip_to_frame, iou
 from asmd.errors import TrackerStateError
 from asmd.flow import FlowStack
 from asmd.models.box_refinement import BoxRefinement
@@ -277,9 +277,8 @@ class Tracker:
         success = margin > self.config.search.success
         search = self.config.search
         # The best candidate is the best guess even when it scores low: a box that waits is left behind.
-        follow = np.array([search.follow] * 2 + [search.follow_size] * 2) if success else np.zeros(4)
-        state = from_center((1 - follow) * to_center(raw) + follow * to_center(reported))
-        self._box = candidates.limit(state, self._size, self._min_side)
+        follow = search.follow if success else 0.0
+        self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
         if success:
             self._remember(view)
