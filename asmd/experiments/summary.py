@@ -172,7 +172,7 @@ class Summary:
         axes.grid(True, axis="y", color="#E6E6E6")
         labels = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         if labels:
-            axes.legend(labels.values(), labels.keys(), frameon=False)
+            axes.legend(labels.values(), labels.keys(), frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
         return figure
 
 
