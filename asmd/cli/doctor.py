@@ -101,11 +101,13 @@ def _network() -> str:
     """What the network runs in, and in which type, where nothing else is asked for."""
     import torch
 
-    from asmd.tracking.network import choose_backend, fast_dtype
+    from asmd.tracking.network import choose_backend, fast_dtype, multiplies_bytes
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     backend, dtype = choose_backend("auto", device), str(fast_dtype(device)).removeprefix("torch.")
     text = f"{backend} on {device.type}, {dtype}"
+    if backend == "openvino" and multiplies_bytes():
+        text += "; int8 in the preset realtime where the weights have it"
     if backend == "torch" and device.type == "cpu":
         text += "; faster with OpenVINO: pip install 'asmd[openvino]'"
     return text
