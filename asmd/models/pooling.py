@@ -33,19 +33,20 @@ def bin_weights(low: Tensor, high: Tensor, bins: int, last: int | Tensor) -> tup
     """
     side = (high - low) / bins
     last = torch.as_tensor(last, dtype=low.dtype, device=low.device)
+    reach = _reach(high - low, bins, int(last.max()) + 1)
     # Boxes come last throughout: the inner loops of the arithmetic are then long.
     steps = torch.arange(bins + 1, dtype=low.dtype, device=low.device)
     edges = torch.addcmul(low, side, steps[:, None])
-    reach = _reach(high - low, bins)
     first = edges[:-1].floor().clamp_(min=0).minimum(last)
     cells = first + torch.arange(reach, dtype=low.dtype, device=low.device)[:, None, None]
-    weights = (_integral(edges[1:], cells, last) - _integral(edges[:-1], cells, last)).div_(side)
+    weights = _integral(edges[1:], cells, last) - _integral(edges[:-1], cells, last)
+    weights /= side.clamp_min(torch.finfo(low.dtype).tiny)
     return cells.minimum(last), weights.masked_fill_(cells > last, 0)
 
 
-def _reach(lengths: Tensor, bins: int) -> int:
-    """Most cells that a bin of boxes of these lengths can have a share of."""
-    return math.ceil(float(lengths.max()) / bins) + 2
+def _reach(lengths: Tensor, bins: int, cells: int) -> int:
+    """Most cells, of so many, that a bin of boxes of these lengths can have a share of."""
+    return min(cells, math.ceil(float(lengths.max()) / bins) + 2)
 
 
 def _integral(edges: Tensor, cells: Tensor, last: Tensor) -> Tensor:
@@ -85,7 +86,9 @@ def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
     cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
     half = stages * count
     # The side whose bins are shorter needs fewer cells: what is left out weighs nothing.
-    wide, tall = (_reach((high - low)[part], bins) for part in (slice(half), slice(half, None)))
+    lengths = (high - low).view(2, -1)
+    wide = _reach(lengths[0], bins, max(w for _, w in sizes))
+    tall = _reach(lengths[1], bins, max(h for h, _ in sizes))
     columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
     places = rows[:, None, :, None] + columns[None, :, None]
     products = weights[:tall, None, :, None, half:] * weights[None, :wide, None, :, :half]

@@ -87,3 +87,11 @@ def test_maps_of_several_sizes_are_pooled_as_if_alone() -> None:
     assert together.shape == (2, 2, 9, 5)
     for stage, (one, own) in enumerate(zip(maps, corners, strict=True)):
         assert torch.allclose(together[:, stage].flatten(1), pool_one(one, own, 3))
+
+
+def test_a_box_of_any_size_is_the_mean_of_what_it_covers() -> None:
+    features = torch.randn(4, 5, 2, dtype=torch.float64)
+    # So large that nearly all of it is the corner's value, which lasts beyond the map; it must not cost more either.
+    huge = torch.tensor([[0.0, 0.0, 1e7, 1e7]], dtype=torch.float64)
+    assert torch.allclose(pool_one(features, huge, 1)[0], features[-1, -1], atol=1e-5)
+    assert not pool_one(features, torch.tensor([[2.0, 2.0, 2.0, 3.0]], dtype=torch.float64), 3).isnan().any()
