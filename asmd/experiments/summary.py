@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import textwrap
 from collections.abc import Iterable
 from collections.abc import Sequence as Rows
 from dataclasses import dataclass
@@ -166,7 +167,7 @@ class Summary:
                 axes.errorbar(
                     place - 0.15, one.measures[first], spread, fmt="o", capsize=4, color=COLOURS[0], label="measured"
                 )
-        axes.set_xticks(range(len(self.rows)), [row.name.replace(", ", ",\n") for row in self.rows])
+        axes.set_xticks(range(len(self.rows)), [textwrap.fill(row.name, 12) for row in self.rows])
         axes.set_xlim(-0.6, len(self.rows) - 0.4)
         axes.set(ylabel=heading(self.experiment, first), title=f"{self.experiment.title}, scale {self.scale}")
         axes.grid(True, axis="y", color="#E6E6E6")
