@@ -197,6 +197,17 @@ class RegionView:
         return columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
 
 
+def _components(cells: Tensor, count: int) -> Tensor:
+    """The directions (C, count) in which cells (N, C) are longest, the longest last."""
+    gram = cells.T @ cells
+    try:
+        vectors: Tensor = torch.linalg.eigh(gram).eigenvectors
+    except RuntimeError:
+        # The solver gives up on some matrices in float32, such as those of features that hardly anything sets apart.
+        vectors = torch.linalg.eigh(gram.double()).eigenvectors
+    return vectors[:, -count:]
+
+
 class RegionExtractor:
     """One network pass for a search region; candidates are pooled from its maps.
 
@@ -231,8 +242,7 @@ class RegionExtractor:
             plain = [self._placed(maps, *place).maps for maps, place in zip(seen, places, strict=True)]
             for (first, _), (second, _) in zip(*plain, strict=True):
                 cells = torch.cat([first.flatten(0, 1), second.flatten(0, 1)]).float()
-                _, vectors = torch.linalg.eigh(cells.T @ cells)
-                self._bases.append(vectors[:, -self._config.channels :].to(first.dtype))
+                self._bases.append(_components(cells, self._config.channels).to(first.dtype))
         near, everywhere = (self._placed(maps, *place) for maps, place in zip(seen, places, strict=True))
         return near, everywhere
 

@@ -10,7 +10,7 @@ from asmd.boxes import enlarge
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.features import FeatureConfig, RegionExtractor, build_extractor
+from asmd.tracking.features import FeatureConfig, RegionExtractor, _components, build_extractor
 from asmd.tracking.inputs import cut
 from asmd.tracking.network import FeatureNetwork, fold_batch_norm
 
@@ -148,3 +148,19 @@ def test_bad_settings() -> None:
         FeatureConfig(stages=(5,))
     with pytest.raises(ConfigError, match="region_scale above 1"):
         FeatureConfig(region_scale=0.5)
+
+
+def test_components_are_found_where_the_solver_gives_up_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    solve = torch.linalg.eigh
+
+    def gives_up(matrix: torch.Tensor) -> object:
+        if matrix.dtype == torch.float32:
+            raise torch.linalg.LinAlgError("failed to converge")  # a RuntimeError
+        return solve(matrix)
+
+    cells = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5, 2, 9, 3, 1])
+    wanted = _components(cells, 2)
+    monkeypatch.setattr(torch.linalg, "eigh", gives_up)
+    found = _components(cells, 2)
+    assert torch.allclose((found.float() * wanted).sum(0).abs(), torch.ones(2), atol=1e-4)
+    assert wanted.abs().argmax(0).tolist() == [1, 3]
