@@ -1,4 +1,4 @@
-"""The network in int8: half the time of bfloat16 on a CPU that multiplies bytes, a third of float32's.
+"""The network in int8, which on a CPU that multiplies bytes is faster than any floating type (docs/speed.md).
 
 NNCF's post-training quantisation makes it once, from the network in float and cuts of training footage. The graph then
 lies in the weights' own file, so that the two cannot part, and OpenVINO runs it.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,13 +22,14 @@ from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking import candidates
 from asmd.tracking.augmentation import augmented
-from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
+from asmd.tracking.box_regression import LearnedRegressor
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
+from asmd.tracking.choice import Choice, Scored, ranked
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
-from asmd.tracking.features import Descriptors, Extractor, RegionView, View, build_extractor
+from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.openvino_network import QuantisedGraph
 from asmd.tracking.overlap import OverlapRegressor
@@ -46,30 +46,6 @@ REGRESSED = 5
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
 say."""
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Candidates of a view.
-
-    Attributes:
-        view: see there.
-        boxes: (N, 4).
-        margins: (N,) log-odds of being the target.
-        described: of N boxes.
-        moves: (N, 4) what the learnt head would do to them; NaN of those that it has not judged.
-    """
-
-    view: View
-    boxes: Boxes
-    margins: NDArray[np.float64]
-    described: Descriptors
-    moves: Tensor | None = None
-
-
-def _ranked(values: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Indices (N,), the best first."""
-    return np.argsort(-values, kind="stable")
 
 
 class Tracker:
@@ -113,9 +89,10 @@ class Tracker:
         self._motion = motion_trained if motion == "auto" else motion == "on"
         self._extractor = build_extractor(network, self.config.features, self._motion, self._device, quantised)
         self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
-        self._refiner: LearnedRegressor | None = None
+        head: LearnedRegressor | None = None
         if refinement is not None and self.config.regression.kind == "auto":
-            self._refiner = LearnedRegressor(refinement.to(self._device), self.config.regression)
+            head = LearnedRegressor(refinement.to(self._device), self.config.regression)
+        self._choice = Choice(head, self.config)
         self._seed = seed
         self._proposals = proposals
         self._overlap: OverlapRegressor | None = None
@@ -173,7 +150,7 @@ class Tracker:
         """
         other = copy.copy(self)
         # What these learn of a video they bind anew at its first frame; the network and the head below are shared.
-        other._extractor, other._refiner = copy.copy(self._extractor), copy.copy(self._refiner)
+        other._extractor, other._choice = copy.copy(self._extractor), self._choice.sibling()
         if self._flow is not None:
             other._flow = flow or self.flow_stack()
         other._seed, other._size, other._overlap = seed, None, None
@@ -351,62 +328,42 @@ class Tracker:
         search = self.config.search
         drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
         scored = self._score(view, np.concatenate(drawn))
-        if self._judges(view):
-            return self._choose(*self._judged(scored), search.best)
-        ranked = _ranked(scored.margins)
+        if self._choice.judges(view):
+            return self._choose(*self._choice.judged(scored), search.best)
+        order = ranked(scored.margins)
         if self._overlap is None:
-            return self._choose(scored, ranked, search.best)
+            return self._choose(scored, order, search.best)
         # The classifier has found the place; what fits there is for the overlap to say.
         closer = self.config.overlap
-        centre = scored.boxes[ranked[: search.best]].mean(axis=0)
+        centre = scored.boxes[order[: search.best]].mean(axis=0)
         near = candidates.close(centre, closer.candidates, closer.shift, closer.scale, closer.aspect, self._rng)
         near = candidates.limit(near, self._size, self._min_side)
         described = view.describe(near)
-        ranked = _ranked(self._overlap.predict(described.identity))
+        order = ranked(self._overlap.predict(described.identity))
         # The rest needs no score.
-        top = ranked[: max(closer.best, REGRESSED)]
+        top = order[: max(closer.best, REGRESSED)]
         margins = np.full(len(near), -np.inf)
         margins[top] = self._margins(described.identity[torch.from_numpy(top)])
-        return self._choose(_Scored(view, near, margins, described), ranked, closer.best)
+        return self._choose(Scored(view, near, margins, described), order, closer.best)
 
-    def _judges(self, view: View) -> bool:
-        """Whether the learnt head has a say in which candidate is best."""
-        wanted = self.config.search.judged > 0 and self.config.regression.enabled
-        return wanted and self._refiner is not None and self._refiner.suits(view)
-
-    def _judged(self, scored: _Scored) -> tuple[_Scored, NDArray[np.intp]]:
-        """Candidates (N,) with what the learnt head says of the best of them, and their order then.
-
-        The head has seen the first frame alone: it cannot drift, and it tells how well a box fits.
-        """
-        assert self._refiner is not None and isinstance(scored.view, RegionView)
-        search = self.config.search
-        ranked = _ranked(scored.margins)
-        top = ranked[: search.judged]
-        said = self._refiner.judge(scored.view, scored.boxes[top])
-        moves = said.moves.new_full((len(ranked), 4), torch.nan)
-        moves[torch.from_numpy(top)] = said.moves
-        value = scored.margins[top] + search.judgement * said.quality.double().cpu().numpy()
-        return replace(scored, moves=moves), np.concatenate([top[_ranked(value)], ranked[search.judged :]])
-
-    def _score(self, view: View, boxes: Boxes) -> _Scored:
+    def _score(self, view: View, boxes: Boxes) -> Scored:
         assert self._size is not None
         boxes = candidates.limit(boxes, self._size, self._min_side)
         described = view.describe(boxes)
-        return _Scored(view, boxes, self._margins(described.identity), described)
+        return Scored(view, boxes, self._margins(described.identity), described)
 
     def _margins(self, described: Tensor) -> NDArray[np.float64]:
         return np.asarray(self._classifier.margins(described).double().cpu().numpy())
 
-    def _choose(self, scored: _Scored, ranked: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
-        """Mean of the best boxes, its log-odds, and the regressed box."""
-        top = ranked[:best]
+    def _choose(self, scored: Scored, order: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
+        """Mean of the best boxes in an order (N,), its log-odds, and the regressed box."""
+        top = order[:best]
         raw, margin = self._sized(scored.boxes[top].mean(axis=0)), float(scored.margins[top].mean())
         reported = raw
         least = self.config.search.success
         if margin > least and self.config.regression.enabled:
-            good = [i for i in ranked[: max(best, REGRESSED)] if scored.margins[i] > least][:REGRESSED]
-            reported = self._sized(self._regressed(scored, good))
+            good = [i for i in order[: max(best, REGRESSED)] if scored.margins[i] > least][:REGRESSED]
+            reported = self._sized(self._choice.regressed(scored, good))
         return raw, margin, reported
 
     def _sized(self, box: Boxes) -> Boxes:
@@ -416,14 +373,6 @@ class Tracker:
             return box
         side = np.clip(box[2:], self._last_seen[2:] / most, self._last_seen[2:] * most)
         return np.concatenate([box[:2] + (box[2:] - side) / 2, side])
-
-    def _regressed(self, scored: _Scored, which: list[np.intp]) -> Boxes:
-        boxes, layouts = scored.boxes[which], scored.described.layout[torch.tensor(which)]
-        if self._refiner is not None and self._refiner.suits(scored.view):
-            moves = None if scored.moves is None else scored.moves[torch.tensor(which)]
-            known = moves is not None and not bool(moves.isnan().any())
-            return self._refiner.predict(scored.view, boxes, layouts, moves if known else None)
-        return np.asarray(self._regressor.predict(layouts, boxes).mean(axis=0))
 
     def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
         """Looks for the lost target where it was seen last, then in the whole frame.
@@ -458,7 +407,7 @@ class Tracker:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
         scored = self._score(view, boxes)
-        return self._look_again(frame, scored.boxes[_ranked(scored.margins)[0]])
+        return self._look_again(frame, scored.boxes[ranked(scored.margins)[0]])
 
     def _learn_first_frame(self, frame: Frame) -> None:
         assert self._size is not None
@@ -475,7 +424,7 @@ class Tracker:
         if config.regression.enabled:
             self._fit_regression(near)
         # The head knows better how well a box fits than what can be learnt of it here.
-        fitting = config.overlap.candidates > 0 and not self._judges(near)
+        fitting = config.overlap.candidates > 0 and not self._choice.judges(near)
         fits = [self._fits(near, config.overlap.samples)] if fitting else []
         # Without the motion stream versions that differ in flow alone are all the same.
         own = self._flow if self._motion else None
@@ -512,10 +461,7 @@ class Tracker:
         settings = self.config.regression
         wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
         boxes = self._samples(wanted)
-        self._regressor = BoxRegressor(settings)
-        self._regressor.fit(view.describe(boxes).layout, boxes, self._box)
-        if self._refiner is not None and self._refiner.suits(view):
-            self._refiner.fit(view, self._box, self._regressor)
+        self._choice.fit(view, boxes, self._box)
 
     def _remember(self, view: View) -> None:
         sampling = self.config.sampling

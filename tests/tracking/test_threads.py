@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from moving_scene import Scene
@@ -51,3 +52,15 @@ def test_frame_is_computed_in_one_thread_and_the_network_in_all(
     tracker.init(scene.frame(0), scene.box(0))
     tracker.update(scene.frame(1))
     assert seen == {"network": {2}, "rest": {1}}
+
+
+def test_boxes_do_not_depend_on_the_number_of_threads(network: SpatiotemporalResNet, scene: Scene) -> None:
+    pytest.importorskip("openvino")
+
+    def boxes(count: int) -> np.ndarray:
+        torch.set_num_threads(count)
+        tracker = Tracker(network, replace(QUICK, features=replace(QUICK.features, backend="openvino")))
+        tracker.init(scene.frame(0), scene.box(0))
+        return np.array([tracker.update(scene.frame(t)).box for t in range(1, 20)])
+
+    np.testing.assert_array_equal(boxes(1), boxes(2))
