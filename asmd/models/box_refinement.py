@@ -91,11 +91,18 @@ class BoxRefinement(nn.Module):
 
     Args:
         config: its form.
+
+    Attributes:
+        config: its form.
+        places: (grid * grid, 3) where the cells are, across and down, in sides of the box from its centre, and whether
+            that is inside it.
+        inside: numbers of the cells that are.
+        outside: numbers of those that are not.
     """
 
-    _places: Tensor
-    _inside: Tensor
-    _outside: Tensor
+    places: Tensor
+    inside: Tensor
+    outside: Tensor
     _scale: Tensor
 
     def __init__(self, config: RefinementConfig | None = None) -> None:
@@ -109,9 +116,9 @@ class BoxRefinement(nn.Module):
         rows, columns = torch.meshgrid(side, side, indexing="ij")
         columns, rows = (c.flatten() * config.context for c in (columns, rows))
         inside = ((columns.abs() < 0.5) & (rows.abs() < 0.5)).float()
-        self.register_buffer("_places", torch.stack([columns, rows, inside], dim=1), persistent=False)
-        self.register_buffer("_inside", torch.nonzero(inside > 0)[:, 0], persistent=False)
-        self.register_buffer("_outside", torch.nonzero(inside == 0)[:, 0], persistent=False)
+        self.register_buffer("places", torch.stack([columns, rows, inside], dim=1), persistent=False)
+        self.register_buffer("inside", torch.nonzero(inside > 0)[:, 0], persistent=False)
+        self.register_buffer("outside", torch.nonzero(inside == 0)[:, 0], persistent=False)
         channels = len(config.stages) * ((2 if config.raw else 1) * config.projected + 8)
         self.convolutions = nn.Sequential(
             nn.Conv2d(channels, config.width, 1),
@@ -165,19 +172,22 @@ class BoxRefinement(nn.Module):
         """
         each = len(boxes) // len(targets)
         own = (self.bias(targets) if bias is None else bias).repeat_interleave(each, dim=0)
-        out = self._read(boxes, targets.repeat_interleave(each, dim=0))
-        return Refined((out[:, :4] - own) * self._scale, out[:, 4])
+        return self.told(self._read(boxes, targets.repeat_interleave(each, dim=0)), own)
+
+    def told(self, read: Tensor, bias: Tensor) -> Refined:
+        """What the network's output (N, 5) says once the targets' bias, (N, 4) or (1, 4), is taken off."""
+        return Refined((read[:, :4] - bias) * self._scale, read[:, 4])
 
     def _read(self, boxes: Tensor, targets: Tensor) -> Tensor:
         """What the network puts out, (N, 5), for boxes and as many targets."""
         unit, unit_target = (nn.functional.normalize(t, dim=3) for t in (boxes, targets))
         likeness = unit @ unit_target.transpose(2, 3)
         weights = (likeness * self.sharpness[:, None, None]).softmax(3)
-        origin = weights @ self._places
+        origin = weights @ self.places
         # Where a cell comes from less where it is: the local displacement.
-        displaced = origin[..., :2] - self._places[:, :2]
-        best_in = likeness.index_select(3, self._inside).amax(3)
-        best_out = likeness.index_select(3, self._outside).amax(3)
+        displaced = origin[..., :2] - self.places[:, :2]
+        best_in = likeness.index_select(3, self.inside).amax(3)
+        best_out = likeness.index_select(3, self.outside).amax(3)
         aligned = (unit * unit_target).sum(3)
         cues = torch.stack([best_in, best_out, aligned], dim=3)
         own = [boxes] if self.config.raw else []

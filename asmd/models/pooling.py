@@ -18,6 +18,10 @@ CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
 
 
+BEYOND = 2
+"""Cells like the outermost that are reckoned with one by one on either side of a map."""
+
+
 def bin_weights(low: Tensor, high: Tensor, bins: int, last: int | Tensor) -> tuple[Tensor, Tensor]:
     """Which cells of one axis add up to the mean over each bin, and with which weights.
 
@@ -33,33 +37,35 @@ def bin_weights(low: Tensor, high: Tensor, bins: int, last: int | Tensor) -> tup
     """
     side = (high - low) / bins
     last = torch.as_tensor(last, dtype=low.dtype, device=low.device)
-    reach = _reach(high - low, bins, int(last.max()) + 1)
     # Boxes come last throughout: the inner loops of the arithmetic are then long.
     steps = torch.arange(bins + 1, dtype=low.dtype, device=low.device)
     edges = torch.addcmul(low, side, steps[:, None])
-    first = edges[:-1].floor().clamp_(min=0).minimum(last)
-    cells = first + torch.arange(reach, dtype=low.dtype, device=low.device)[:, None, None]
-    weights = _integral(edges[1:], cells, last) - _integral(edges[:-1], cells, last)
+    reach, most = _reach(high - low, bins), int(last.max()) + 2 * BEYOND + 1
+    # What huge boxes have far beyond the outermost cells is theirs at once; others have nothing there.
+    near = edges if reach <= most else edges.clamp(min=-BEYOND).minimum(last + BEYOND)
+    cells = near[:-1].floor() + torch.arange(min(reach, most), dtype=low.dtype, device=low.device)[:, None, None]
+    weights = _integral(near[1:] - cells) - _integral(near[:-1] - cells)
+    if near is not edges:
+        far = edges - near
+        weights[0] += far.clamp(max=0).diff(dim=0)
+        weights[-1] += far.clamp(min=0).diff(dim=0)
     weights /= side.clamp_min(torch.finfo(low.dtype).tiny)
-    return cells.minimum(last), weights.masked_fill_(cells > last, 0)
+    # Beyond the outermost cells there are more like them, which is what makes the function constant there.
+    return cells.clamp_(min=0).minimum(last), weights
 
 
-def _reach(lengths: Tensor, bins: int, cells: int) -> int:
-    """Most cells, of so many, that a bin of boxes of these lengths can have a share of."""
-    return min(cells, math.ceil(float(lengths.max()) / bins) + 2)
+def _reach(lengths: Tensor, bins: int) -> int:
+    """Most cells that a bin of boxes of these lengths can have a share of."""
+    return math.ceil(float(lengths.max()) / bins) + 2
 
 
-def _integral(edges: Tensor, cells: Tensor, last: Tensor) -> Tensor:
-    """Integral, up to an edge, of each cell's hat function, which is 1 at its own centre and 0 at the neighbours'.
+def _integral(offset: Tensor) -> Tensor:
+    """Integral, up to a distance from a cell's centre, of its hat function: 1 at the centre, 0 at the neighbours'.
 
-    It is given less one half: t - t |t| / 2 at a distance t from the centre.
+    It is given less one half: t - t |t| / 2 at a distance t.
     """
-    offset = edges - cells
     near = offset.clamp(-1, 1)
-    integral = torch.addcmul(near, near, near.abs(), value=-0.5)
-    # Beyond the outermost centres the outermost cell counts in full.
-    outside = ((cells == 0) & (offset < 0)) | ((cells == last) & (offset > 0))
-    return torch.where(outside, offset, integral)
+    return torch.addcmul(near, near, near.abs(), value=-0.5)
 
 
 def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
@@ -85,18 +91,15 @@ def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
     low, high = corners.permute(2, 0, 1).reshape(2, -1)
     cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
     half = stages * count
-    # The side whose bins are shorter needs fewer cells: what is left out weighs nothing.
+    # The side whose bins are shorter needs fewer cells: what is left out weighs nothing, unless it stands for more.
     lengths = (high - low).view(2, -1)
-    wide = _reach(lengths[0], bins, max(w for _, w in sizes))
-    tall = _reach(lengths[1], bins, max(h for h, _ in sizes))
+    whole = _reach(lengths, bins) > len(cells)
+    wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
     columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
     places = rows[:, None, :, None] + columns[None, :, None]
     products = weights[:tall, None, :, None, half:] * weights[None, :wide, None, :, :half]
-    # From (K, K', bins, bins, S * N) to a line of cells for each bin of each box.
-    taps = tall * wide
-    places, products = (
-        t.view(taps, -1, stages, count).permute(3, 2, 1, 0).reshape(-1, taps) for t in (places, products)
-    )
+    # A line of cells for each bin of each box: turned round as plain matrices, which is what torch is quick at.
+    places, products = (t.reshape(tall * wide, -1).T.contiguous() for t in (places, products))
     table = torch.cat([m.reshape(-1, channels) for m in maps])
     pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=products.to(table.dtype))
-    return pooled.view(count, stages, -1, channels)
+    return pooled.view(bins * bins, stages, count, channels).permute(2, 1, 0, 3).contiguous()

@@ -7,6 +7,7 @@ change, that takes its place.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypeGuard
 
@@ -17,7 +18,8 @@ from torch import Tensor
 from asmd.boxes import Boxes, from_center, to_center, to_corners
 from asmd.errors import ConfigError
 from asmd.models.box_refinement import BoxRefinement, Refined
-from asmd.tracking.features import RegionView, View
+from asmd.tracking.features import Extractor, RegionExtractor, RegionView, View
+from asmd.tracking.openvino_head import OpenVINOHead
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class BoxRegressionConfig:
         enabled: False reports candidates as they are.
         kind: "ridge", or "auto" for the learnt head where the weights have one and the features suit it.
         learnt: share of the learnt head in a move; the rest is ridge regression's.
-        iterations: times that a box is moved, with the learnt head, each from where the last has put it.
+        iterations: times that a box is moved, with the learnt head, each from where the last has put it. A second time
+            changes nothing that shows once the head has judged the candidates.
         damping: share of a move that is made from the second time on.
         ridge: weight of the penalty. MDNet's is 1000 on convolutional features of VGG-M, whose scale differs; for unit
             cells 3 brings boxes of held-out sequences closer than 100.
@@ -42,7 +45,7 @@ class BoxRegressionConfig:
     enabled: bool = True
     kind: Literal["auto", "ridge"] = "auto"
     learnt: float = 0.5
-    iterations: int = 2
+    iterations: int = 1
     damping: float = 0.5
     ridge: float = 3.0
     samples: int = 1000
@@ -115,17 +118,28 @@ class BoxRegressor:
         return boxes if moves is None else _apply(moves.double().cpu().numpy(), boxes, self.config.limit)
 
 
+def head_graph(head: BoxRefinement, extractor: Extractor, counts: Collection[int]) -> OpenVINOHead | None:
+    """A head in OpenVINO, for so many boxes at a time, where the network that it reads is; None where it is not."""
+    stages = head.config.stages
+    if not isinstance(extractor, RegionExtractor) or not set(stages) <= set(extractor.config.stages):
+        return None
+    if extractor.backend != "openvino":
+        return None
+    return OpenVINOHead(head, counts, tuple(map(extractor.shape, stages)), [extractor.stride(s) for s in stages])
+
+
 class LearnedRegressor:
     """Moves boxes by a head that was trained off-line and the video's own ridge regression, whose errors differ.
 
     Args:
         head: in evaluation mode.
         config: settings.
+        graph: the same head in OpenVINO, which judges boxes instead where it suits them.
     """
 
-    def __init__(self, head: BoxRefinement, config: BoxRegressionConfig) -> None:
+    def __init__(self, head: BoxRefinement, config: BoxRegressionConfig, graph: OpenVINOHead | None = None) -> None:
         self.config = config
-        self._head = head
+        self._head, self._graph = head, graph
         self._encoded: tuple[RegionView, list[Tensor]] | None = None
 
     def suits(self, view: View) -> TypeGuard[RegionView]:
@@ -142,8 +156,11 @@ class LearnedRegressor:
     @torch.inference_mode()
     def judge(self, view: RegionView, boxes: Boxes) -> Refined:
         """What the head, told what the target looked like on the first frame, says of boxes (N, 4) of a frame."""
-        pooled = self._head.pool(self._encode(view), *self._place(view, boxes))
-        said: Refined = self._head(pooled, self._target, self._bias)
+        corners, strides = self._place(view, boxes)
+        maps = [view.appearance[stage][0] for stage in self._head.config.stages]
+        if self._graph is not None and self._graph.suits(maps, corners):
+            return self._head.told(self._graph.read(maps, corners, self._target), self._bias)
+        said: Refined = self._head(self._head.pool(self._encode(view), corners, strides), self._target, self._bias)
         return said
 
     @torch.inference_mode()

@@ -20,6 +20,7 @@ from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.pooling import CELL_CENTRE, pool_boxes
+from asmd.models.resnet import STAGE_CHANNELS
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
@@ -229,9 +230,19 @@ class RegionExtractor:
         """What the network computes in: "float" or "int8"."""
         return self._inputs.network.precision
 
+    @property
+    def backend(self) -> str:
+        """The runtime that the network runs in."""
+        return self._inputs.network.backend
+
     def stride(self, stage: int) -> int:
         """Network pixels between neighbouring cells of a stage's map."""
         return self._inputs.network.stride(stage)
+
+    def shape(self, stage: int) -> tuple[int, int, int]:
+        """(H, W, C) of the map of a stage's appearance stream that `look` gives."""
+        cells = -(-self._config.region_size // self.stride(stage))
+        return cells, cells, STAGE_CHANNELS[stage - 1]
 
     def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[RegionView, RegionView]:
         """Finds the principal components of the first frame's cells."""

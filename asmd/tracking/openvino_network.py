@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asmd.errors import ConfigError
@@ -77,6 +78,36 @@ class QuantisedGraph:
         return core().read_model(self.topology.numpy().tobytes(), self.constants.numpy().tobytes())
 
 
+class CompiledGraph:
+    """A graph that is ready to run on a CPU, in any number of threads.
+
+    Args:
+        model: an `openvino.Model`.
+        threads: to compute with.
+        dtype: of the arithmetic: float32 or bfloat16.
+    """
+
+    def __init__(self, model: Any, threads: int, dtype: torch.dtype) -> None:
+        options = {
+            "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "NUM_STREAMS": 1,
+            # Workers of one evaluation would be pinned to the same cores.
+            "ENABLE_CPU_PINNING": False,
+        }
+        self._compiled = core().compile_model(model, "CPU", options)
+        self._local = threading.local()
+
+    def run(self, *given: NDArray[Any]) -> list[NDArray[np.float32]]:
+        """Outputs for inputs, both in the model's order; the next run in the same thread writes where this one has."""
+        # The calling thread's own request, as one bears one run at a time.
+        request = self._local.__dict__.get("request")
+        if request is None:
+            request = self._local.request = self._compiled.create_infer_request()
+        request.infer([np.ascontiguousarray(g) for g in given], share_inputs=True)
+        return [tensor.data for tensor in request.output_tensors]
+
+
 class OpenVINORunner:
     """Runs a network on a CPU; see `asmd.tracking.network.Runner`.
 
@@ -93,48 +124,33 @@ class OpenVINORunner:
     ) -> None:
         self._network, self.dtype, self._quantised = network, dtype, quantised
         self._threads = torch.get_num_threads()
-        self._graphs: dict[tuple[tuple[int, ...], bool, bool], Any] = {}
-        self._local = threading.local()
+        self._graphs: dict[tuple[tuple[int, ...], bool, bool], CompiledGraph] = {}
         self._lock = threading.Lock()
 
     def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
         """Compiles the graph of these stages, so that the first frame need not wait for it."""
-        self._request((stages, motion, unit))
+        self._graph(stages, motion, unit)
 
     def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         """See `asmd.tracking.network.FeatureNetwork.maps`."""
-        request = self._request((stages, flow is not None, unit))
-        given = [np.ascontiguousarray(rgb, dtype=np.uint8)]
+        given: list[Image] = [np.asarray(rgb, dtype=np.uint8)]
         if flow is not None:
-            given.append(np.ascontiguousarray(flow, dtype=np.float32))
-        request.infer(given, share_inputs=True)
+            given.append(np.asarray(flow, dtype=np.float32))
+        outputs = self._graph(stages, flow is not None, unit).run(*given)
         # A copy, since the next run writes where this one has; it is the step to the type of the arithmetic, too.
-        outputs = [torch.from_numpy(t.data).permute(0, 3, 1, 2) for t in request.output_tensors]
-        kept = iter([t.to(self.dtype) if t.dtype != self.dtype else t.clone() for t in outputs])
+        maps = [torch.from_numpy(t).permute(0, 3, 1, 2) for t in outputs]
+        kept = iter([t.to(self.dtype) if t.dtype != self.dtype else t.clone() for t in maps])
         return {stage: StreamMaps(next(kept), None if flow is None else next(kept)) for stage in stages}
 
-    def _request(self, key: tuple[tuple[int, ...], bool, bool]) -> Any:
-        """The calling thread's own request, as one bears one run at a time."""
-        requests: dict[Any, Any] = self._local.__dict__.setdefault("requests", {})
-        if key not in requests:
-            with self._lock:
-                if key not in self._graphs:
-                    self._graphs[key] = self._compiled(*key)
-            requests[key] = self._graphs[key].create_infer_request()
-        return requests[key]
-
-    def _compiled(self, stages: tuple[int, ...], motion: bool, unit: bool) -> Any:
-        options = {
-            "INFERENCE_PRECISION_HINT": "bf16" if self.dtype == torch.bfloat16 else "f32",
-            "INFERENCE_NUM_THREADS": self._threads,
-            "NUM_STREAMS": 1,
-            # Workers of one evaluation would be pinned to the same cores.
-            "ENABLE_CPU_PINNING": False,
-        }
-        int8 = self._quantised
-        if int8 is not None and (int8.stages, False, True) == (stages, motion, unit):
-            return core().compile_model(int8.model(), "CPU", options)
-        return core().compile_model(build(self._network, stages, motion, unit), "CPU", options)
+    def _graph(self, stages: tuple[int, ...], motion: bool, unit: bool) -> CompiledGraph:
+        key = (stages, motion, unit)
+        with self._lock:
+            if key not in self._graphs:
+                int8 = self._quantised
+                exact = int8 is None or (int8.stages, False, True) != key
+                model = build(self._network, *key) if int8 is None or exact else int8.model()
+                self._graphs[key] = CompiledGraph(model, self._threads, self.dtype)
+        return self._graphs[key]
 
 
 def build(network: SpatiotemporalResNet, stages: tuple[int, ...], motion: bool, unit: bool) -> Any:
@@ -173,6 +189,15 @@ def build(network: SpatiotemporalResNet, stages: tuple[int, ...], motion: bool, 
     return ov.Model([draw.channels_last(m) for m in outputs], inputs, "features")
 
 
+def convolution(operations: Any, layer: nn.Module, x: Any) -> Any:
+    """A convolution with its bias, as a node of a graph that is put together of `operations`."""
+    assert isinstance(layer, nn.Conv2d) and layer.bias is not None and not isinstance(layer.padding, str)
+    padding = list(layer.padding)
+    weight, stride, dilation = layer.weight.detach().numpy(), list(layer.stride), list(layer.dilation)
+    out = operations.convolution(x, weight, stride, padding, padding, dilation)
+    return operations.add(out, layer.bias.detach().numpy().reshape(1, -1, 1, 1))
+
+
 class _Drawing:
     """Puts operations of a ResNet together; each method takes and gives nodes of a graph."""
 
@@ -199,7 +224,7 @@ class _Drawing:
 
     def stem(self, stream: ResNet18, x: Any) -> Any:
         """As `ResNet18.stem`."""
-        x = self._op.relu(self.convolution(stream.conv1, x))
+        x = self._op.relu(convolution(self._op, stream.conv1, x))
         return self._op.max_pool(x, [2, 2], [1, 1], [1, 1], [1, 1], [3, 3]).output(0)
 
     def block(self, block: BasicBlock, x: Any, branch: Any) -> Any:
@@ -207,15 +232,6 @@ class _Drawing:
         shortcut = x
         if block.downsample is not None:
             (first, *_) = block.downsample
-            shortcut = self.convolution(first, x)
-        out = self._op.relu(self.convolution(block.conv1, branch))
-        return self._op.relu(self.plus(self.convolution(block.conv2, out), shortcut))
-
-    def convolution(self, layer: nn.Module, x: Any) -> Any:
-        """A convolution with its bias."""
-        assert isinstance(layer, nn.Conv2d) and layer.bias is not None and not isinstance(layer.padding, str)
-        padding = list(layer.padding)
-        out = self._op.convolution(
-            x, layer.weight.detach().numpy(), list(layer.stride), padding, padding, list(layer.dilation)
-        )
-        return self.plus(out, layer.bias.detach().numpy().reshape(1, -1, 1, 1))
+            shortcut = convolution(self._op, first, x)
+        out = self._op.relu(convolution(self._op, block.conv1, branch))
+        return self._op.relu(self.plus(convolution(self._op, block.conv2, out), shortcut))

@@ -22,7 +22,7 @@ from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking import candidates
 from asmd.tracking.augmentation import augmented
-from asmd.tracking.box_regression import LearnedRegressor
+from asmd.tracking.box_regression import LearnedRegressor, head_graph
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.choice import Choice, Scored, ranked
@@ -91,7 +91,8 @@ class Tracker:
         self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
         head: LearnedRegressor | None = None
         if refinement is not None and self.config.regression.kind == "auto":
-            head = LearnedRegressor(refinement.to(self._device), self.config.regression)
+            graph = head_graph(refinement, self._extractor, {1, self.config.search.judged} - {0})
+            head = LearnedRegressor(refinement.to(self._device), self.config.regression, graph)
         self._choice = Choice(head, self.config)
         self._seed = seed
         self._proposals = proposals

@@ -95,3 +95,17 @@ def test_a_box_of_any_size_is_the_mean_of_what_it_covers() -> None:
     huge = torch.tensor([[0.0, 0.0, 1e7, 1e7]], dtype=torch.float64)
     assert torch.allclose(pool_one(features, huge, 1)[0], features[-1, -1], atol=1e-5)
     assert not pool_one(features, torch.tensor([[2.0, 2.0, 2.0, 3.0]], dtype=torch.float64), 3).isnan().any()
+
+
+def test_huge_on_one_side_and_off_the_map_on_the_other() -> None:
+    features = torch.randn(4, 5, 2, dtype=torch.float64)
+    # From far left of the map to far right, all of it above; and with the axes swapped.
+    wide = torch.tensor([[-300.0, -40.0, 300.0, -30.0]], dtype=torch.float64)
+    left, middle, right = (features[0, 0], features[0].mean(0), features[0, -1])
+    bins = pool_one(features, wide, 3).view(3, 3, 2)
+    assert torch.allclose(bins[:, 0], left) and torch.allclose(bins[:, 2], right)
+    # The middle bin is 200 cells long, from -100: 5 of them the map's, each once, the rest beyond it.
+    share = (5 * middle + 99.5 * left + 95.5 * right) / 200
+    assert torch.allclose(bins[:, 1], share.expand(3, 2))
+    tall = wide[:, [1, 0, 3, 2]]
+    assert torch.allclose(pool_one(features.transpose(0, 1), tall, 3).view(3, 3, 2), bins.transpose(0, 1))

@@ -140,7 +140,9 @@ def test_the_tracker_uses_the_head_where_it_may(network: SpatiotemporalResNet, s
     preset = TrackerConfig.realtime()
     few = SampleConfig("uniform", 1, 10, 100, max_iou=0.5)
     sampling = replace(preset.sampling, initial_near=few, initial_whole=50, augmentations=())
-    small = replace(preset, features=replace(preset.features, region_size=129), sampling=sampling)
+    # In torch, since the head below is one in its Python alone.
+    features = replace(preset.features, region_size=129, backend="torch")
+    small = replace(preset, features=features, sampling=sampling)
 
     def second_box(config: BoxRegressionConfig, head: BoxRefinement | None) -> np.ndarray:
         tracker = Tracker(network, replace(small, regression=config), refinement=head)

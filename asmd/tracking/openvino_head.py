@@ -1,0 +1,151 @@
+"""The head for box regression in OpenVINO: the same to rounding as in torch, in a third of the time.
+
+Its operations are so many and so small that calling them one by one costs more than computing them: one graph takes the
+maps of a view and boxes of it, and gives what the network says. Boxes are pooled in it as matrix products with the
+weights of `asmd.models.pooling`, those of all cells of an axis, which for a few boxes is less than to find which count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from asmd.models.box_refinement import BoxRefinement
+from asmd.models.pooling import CELL_CENTRE
+from asmd.tracking.openvino_network import CompiledGraph, convolution, load_openvino
+
+Shapes: TypeAlias = tuple[tuple[int, int, int], ...]
+
+
+class OpenVINOHead:
+    """Runs a `BoxRefinement` on a CPU, for a few numbers of boxes on maps of one size, as fixed sizes are the faster.
+
+    Any number of threads may call it; it computes with as many as torch did when it was made.
+
+    Args:
+        head: in evaluation mode, in float32 on the CPU.
+        counts: numbers of boxes. Each takes a tenth of a second to compile.
+        shapes: (H, W, C) of the maps, one a stage.
+        strides: of the stages.
+    """
+
+    def __init__(self, head: BoxRefinement, counts: Iterable[int], shapes: Shapes, strides: Sequence[int]) -> None:
+        self._shapes = shapes
+        threads = torch.get_num_threads()
+        self._graphs = {
+            count: CompiledGraph(build(head, count, shapes, strides), threads, torch.float32) for count in counts
+        }
+
+    def suits(self, maps: Sequence[Tensor], corners: Tensor) -> bool:
+        """Whether it was made for maps of these sizes and so many boxes."""
+        return len(corners) in self._graphs and tuple(tuple(m.shape) for m in maps) == self._shapes
+
+    def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Tensor:
+        """What the network puts out for boxes, before the target's bias is taken off.
+
+        Args:
+            maps: one (H, W, C) a stage, of cells of unit length.
+            corners: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
+            target: (1, stages, grid * grid, projected), the first frame's box as `BoxRefinement.pool` gives it.
+
+        Returns:
+            (N, 5) float32.
+        """
+        given = (*(m.float() for m in maps), corners, target)
+        (out,) = self._graphs[len(corners)].run(*(t.numpy() for t in given))
+        return torch.from_numpy(out).clone()
+
+
+def build(head: BoxRefinement, count: int, shapes: Shapes, strides: Sequence[int]) -> Any:
+    """A head as an OpenVINO model; see `OpenVINOHead`."""
+    ov = load_openvino()
+    draw = _Drawing(ov.opset13)
+    op, config = ov.opset13, head.config
+    maps = [op.parameter(list(shape), np.float32) for shape in shapes]
+    corners = op.parameter([count, 4], np.float32)
+    target = op.parameter([1, len(shapes), config.grid**2, config.projected], np.float32)
+    wide = draw.enlarged(corners, config.context)
+    pooled = []
+    for layer, cells, shape, stride in zip(head.project, maps, shapes, strides, strict=True):
+        assert isinstance(layer, nn.Linear)
+        encoded = op.matmul(cells, (layer.weight.detach() * shape[2] ** 0.5).numpy(), False, True)
+        places = op.divide(op.subtract(wide, np.float32(CELL_CENTRE)), np.float32(stride))
+        pooled.append(op.unsqueeze(draw.pool(encoded, places, config.grid), 1))
+    out = draw.read(head, op.concat(pooled, 1), target)
+    return ov.Model([out], [*maps, corners, target], "head")
+
+
+class _Drawing:
+    """Puts operations of a head together; each method takes and gives nodes of a graph."""
+
+    def __init__(self, operations: Any) -> None:
+        self._op = operations
+
+    def enlarged(self, corners: Any, factor: float) -> Any:
+        """Boxes (N, 4) with sides of so many times their length."""
+        op = self._op
+        low, high = op.split(corners, np.array(1), 2).outputs()
+        more = op.multiply(op.subtract(high, low), np.float32((factor - 1) / 2))
+        return op.concat([op.subtract(low, more), op.add(high, more)], 1)
+
+    def pool(self, cells: Any, corners: Any, bins: int) -> Any:
+        """Cells (H, W, C), boxes (N, 4) in them -> (N, bins * bins, C); see `asmd.models.pooling.pool_boxes`."""
+        op = self._op
+        height, width, channels = cells.get_output_shape(0)
+        left, top, right, bottom = op.split(corners, np.array(1), 4).outputs()
+        across, down = self.weights(left, right, bins, width), self.weights(top, bottom, bins, height)
+        lines = op.matmul(self.reshaped(down, -1, height), self.reshaped(cells, height, -1), False, False)
+        lines = self.reshaped(lines, -1, bins, width, channels)
+        return self.reshaped(op.matmul(op.unsqueeze(across, 1), lines, False, False), -1, bins * bins, channels)
+
+    def weights(self, low: Any, high: Any, bins: int, cells: int) -> Any:
+        """(N, 1) where boxes begin and end -> (N, bins, cells) share of each cell; see `bin_weights` there."""
+        op = self._op
+        side = op.unsqueeze(op.divide(op.subtract(high, low), np.float32(bins)), 2)
+        steps = np.arange(bins + 1, dtype=np.float32).reshape(1, -1, 1)
+        edges = op.add(op.unsqueeze(low, 2), op.multiply(side, steps))
+        offset = op.subtract(edges, np.arange(cells, dtype=np.float32))
+        near = op.clamp(offset, -1.0, 1.0)
+        integral = op.subtract(near, op.multiply(op.multiply(near, op.abs(near)), np.float32(0.5)))
+        # Beyond the outermost centres the outermost cell counts in full.
+        for beyond, outermost in ((op.minimum, 0), (op.maximum, cells - 1)):
+            missing = op.subtract(beyond(offset, np.float32(0)), beyond(integral, np.float32(0)))
+            integral = op.add(integral, op.multiply(missing, (np.arange(cells) == outermost).astype(np.float32)))
+        upto = [op.gather(integral, np.arange(bins) + shift, np.array(1)) for shift in (0, 1)]
+        return op.divide(op.subtract(upto[1], upto[0]), side)
+
+    def read(self, head: BoxRefinement, boxes: Any, target: Any) -> Any:
+        """The head's reading (N, 5) of boxes (N, stages, grid * grid, projected) beside one target's."""
+        op, grid = self._op, head.config.grid
+        unit, unit_target = (op.normalize_l2(x, np.array([3]), 1e-24, "max") for x in (boxes, target))
+        likeness = op.matmul(unit, unit_target, False, True)
+        weights = op.softmax(op.multiply(likeness, head.sharpness.detach().numpy().reshape(1, -1, 1, 1)), 3)
+        places = head.places.numpy()
+        origin = op.matmul(weights, places, False, False)
+        displaced = op.subtract(op.gather(origin, np.array([0, 1]), np.array(3)), places[:, :2].copy())
+        cues = [
+            op.reduce_max(op.gather(likeness, which.numpy(), np.array(3)), np.array([3]), True)
+            for which in (head.inside, head.outside)
+        ]
+        cues.append(op.reduce_sum(op.multiply(unit, unit_target), np.array([3]), True))
+        own = [boxes] if head.config.raw else []
+        channels = op.concat([*own, op.multiply(boxes, target), origin, displaced, *cues], 3)
+        count, stages, _, wide = channels.get_output_shape(0)
+        x = self.reshaped(op.transpose(channels, np.array([0, 1, 3, 2])), count, stages * wide, grid, grid)
+        for layer in (*head.convolutions, *head.hidden, head.out):
+            if isinstance(layer, nn.Conv2d):
+                x = convolution(op, layer, x)
+            elif isinstance(layer, nn.Flatten):
+                x = self.reshaped(x, count, -1)
+            elif isinstance(layer, nn.Linear):
+                x = op.add(op.matmul(x, layer.weight.detach().numpy(), False, True), layer.bias.detach().numpy())
+            else:
+                x = op.relu(x)
+        return x
+
+    def reshaped(self, x: Any, *shape: int) -> Any:
+        return self._op.reshape(x, np.array(shape), False)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
+from asmd.tracking.openvino_head import OpenVINOHead, Shapes
+
+pytest.importorskip("openvino")
+
+SHAPES: Shapes = ((9, 9, 128), (5, 5, 256))
+STRIDES = [8, 16]
+
+
+def a_head(config: RefinementConfig) -> BoxRefinement:
+    torch.manual_seed(0)
+    head = BoxRefinement(config).eval().requires_grad_(False)
+    torch.nn.init.normal_(head.out.weight)
+    torch.nn.init.normal_(head.out.bias)
+    return head
+
+
+@pytest.mark.parametrize("config", [RefinementConfig(), RefinementConfig(grid=5, projected=8, context=1.5, raw=False)])
+def test_the_same_as_in_torch(config: RefinementConfig) -> None:
+    head = a_head(config)
+    draw = torch.Generator().manual_seed(1)
+    maps = [torch.nn.functional.normalize(torch.randn(shape, generator=draw), dim=2) for shape in SHAPES]
+    # Inside, over two edges, all of the map and more, and thinner than a cell.
+    corners = torch.tensor([[16.0, 8, 48, 56], [-30, 20, 25, 90], [-40, -40, 110, 120], [30, 30, 31.5, 33]])
+    pooled = head.pool(head.encode(maps), corners, STRIDES)
+    target = head.pool(head.encode(maps), torch.tensor([[20.0, 12, 50, 60]]), STRIDES)
+    bias = head.bias(target)
+    expected = head(pooled, target, bias)
+    graph = OpenVINOHead(head, {1, 4}, SHAPES, STRIDES)
+    said = head.told(graph.read(maps, corners, target), bias)
+    np.testing.assert_allclose(said.moves, expected.moves, atol=1e-4)
+    np.testing.assert_allclose(said.quality, expected.quality, atol=1e-4)
+    alone = head.told(graph.read(maps, corners[2:3], target), bias)
+    np.testing.assert_allclose(alone.moves[0], expected.moves[2], atol=1e-4)
+
+
+def test_it_says_what_it_was_made_for() -> None:
+    graph = OpenVINOHead(a_head(RefinementConfig()), {2}, SHAPES, STRIDES)
+    maps = [torch.zeros(shape) for shape in SHAPES]
+    assert graph.suits(maps, torch.zeros(2, 4))
+    assert not graph.suits(maps, torch.zeros(3, 4))
+    assert not graph.suits([maps[0][:8], maps[1]], torch.zeros(2, 4))
