@@ -96,10 +96,21 @@ def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
     whole = _reach(lengths, bins) > len(cells)
     wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
     columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
-    places = rows[:, None, :, None] + columns[None, :, None]
-    products = weights[:tall, None, :, None, half:] * weights[None, :wide, None, :, :half]
-    # A line of cells for each bin of each box: turned round as plain matrices, which is what torch is quick at.
-    places, products = (t.reshape(tall * wide, -1).T.contiguous() for t in (places, products))
+    # Every row of cells with every column: a line for each bin of each box.
+    places = _each_row(rows, wide)[:, None] + _each_column(columns, tall)
+    products = _each_row(weights[:tall, :, half:], wide)[:, None] * _each_column(weights[:wide, :, :half], tall)
+    places, products = (t.view(-1, tall * wide) for t in (places, products))
     table = torch.cat([m.reshape(-1, channels) for m in maps])
     pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=products.to(table.dtype))
     return pooled.view(bins * bins, stages, count, channels).permute(2, 1, 0, 3).contiguous()
+
+
+def _each_row(values: Tensor, columns: int) -> Tensor:
+    """(K, bins, M) -> (bins, M, K * columns), each value so many times in a row."""
+    # Turned round before the two sides meet, when there is least to turn.
+    return values.repeat_interleave(columns, dim=0).permute(1, 2, 0).contiguous()
+
+
+def _each_column(values: Tensor, rows: int) -> Tensor:
+    """(K, bins, M) -> (bins, M, rows * K), all values so many times over."""
+    return values.repeat(rows, 1, 1).permute(1, 2, 0).contiguous()

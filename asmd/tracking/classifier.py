@@ -12,7 +12,7 @@ from torch import Tensor
 from asmd.errors import ConfigError
 from asmd.tracking.mining import MiningConfig, Scores, pool_indices, select
 from asmd.tracking.perceptron import Parameters, gradients, log_odds
-from asmd.tracking.rows import Rows
+from asmd.tracking.rows import Rows, picked
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ class Course:
             rows, scores = self._pool
             hard = select(scores, mining, classifier.rng)
             batch = self._batches[self._made]
-            samples = torch.cat([batch, rows[torch.from_numpy(hard)]])
+            samples = torch.cat([batch, picked(rows, hard)])
             loss = classifier.step(samples, len(batch), self._momenta, self._rate)
             self._made += 1
         self.remaining -= steps

@@ -113,7 +113,7 @@ class TrackerConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    mining: MiningConfig = field(default_factory=lambda: MiningConfig(interval=5))
+    mining: MiningConfig = field(default_factory=lambda: MiningConfig(interval=10))
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     overlap: OverlapConfig = field(default_factory=OverlapConfig)
     regression: BoxRegressionConfig = field(default_factory=BoxRegressionConfig)

@@ -27,8 +27,8 @@ class MemoryConfig:
         short_frames: frames whose negatives are kept.
         long_frames: frames whose positives are kept for the long memory; beyond that a random one gives way, so that
             what is kept stays a fair sample of the video.
-        long_negatives: "uncertain" keeps the one most uncertain negative of each frame, as printed; "all" trains the
-            long update on the short memory's negatives as well.
+        long_negatives: what the long update learns from besides what a person gave: "uncertain", the one most uncertain
+            negative of each frame, as printed; "short", the short memory's negatives; "all", both.
         failure_interval: also update from the short memory on the first of every so many frames in a row on which the
             target is not found; 0 does not.
     """
@@ -37,14 +37,14 @@ class MemoryConfig:
     long_interval: int = 50
     short_frames: int = 20
     long_frames: int = 100
-    long_negatives: str = "all"
+    long_negatives: str = "short"
     failure_interval: int = 10
 
     def __post_init__(self) -> None:
         if min(self.short_interval, self.long_interval, self.short_frames, self.long_frames) < 1:
             raise ConfigError("memory needs intervals and lengths of at least 1 frame")
-        if self.long_negatives not in ("uncertain", "all"):
-            raise ConfigError(f"long_negatives must be uncertain or all, got {self.long_negatives!r}")
+        if self.long_negatives not in ("uncertain", "short", "all"):
+            raise ConfigError(f"long_negatives must be uncertain, short or all, got {self.long_negatives!r}")
 
 
 CORRECTIONS = 30
@@ -70,17 +70,24 @@ class Memory:
         self._uncertain: list[Tensor] = []
         self._seen = 0
 
-    def add(self, positives: Tensor, negatives: Tensor, margins: Tensor) -> None:
+    @property
+    def keeps_uncertain(self) -> bool:
+        """Whether `add` has to be told the margins."""
+        return self.config.long_negatives != "short"
+
+    def add(self, positives: Tensor, negatives: Tensor, margins: Tensor | None) -> None:
         """Remembers a frame on which the target was found.
 
         Args:
             positives: (P, D).
             negatives: (N, D).
-            margins: (N,) the classifier's log-odds of the negatives.
+            margins: (N,) the classifier's log-odds of the negatives; only read where uncertain ones are kept.
         """
         self._short.append((positives, negatives))
         self._seen += 1
-        uncertain = negatives[margins.abs().argmin()][None] if len(negatives) else negatives
+        uncertain = negatives[:0]
+        if self.keeps_uncertain and margins is not None and len(negatives):
+            uncertain = negatives[margins.abs().argmin()][None]
         if len(self._long) < self.config.long_frames:
             self._long.append(positives)
             self._uncertain.append(uncertain)
@@ -108,6 +115,6 @@ class Memory:
         """Positives (P, D) of the whole video and their negatives (N, D), with what a person gave."""
         positives, negatives = self._given()
         negatives += self._uncertain
-        if self.config.long_negatives == "all":
+        if self.config.long_negatives != "uncertain":
             negatives += [n for _, n in self._short]
         return Rows([*positives, *self._long]), Rows(negatives)

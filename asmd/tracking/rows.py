@@ -10,6 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 
+def picked(table: Tensor, numbers: NDArray[np.intp]) -> Tensor:
+    """Rows (M, D) of a table (N, D) of those numbers (M,), a copy: as `table[numbers]`, but a row at a time."""
+    return table.index_select(0, torch.from_numpy(numbers).to(table.device))
+
+
 class Rows:
     """Blocks (n, D) one below the other.
 
@@ -27,7 +32,7 @@ class Rows:
     def take(self, indices: NDArray[np.intp]) -> Tensor:
         """Rows (M, D) of those numbers (M,), in that order, a copy."""
         if len(self._blocks) == 1:
-            return self._blocks[0][torch.from_numpy(indices)]
+            return picked(self._blocks[0], indices)
         which = np.searchsorted(self._ends, indices, side="right")
         order = np.argsort(which, kind="stable")
         ends = np.searchsorted(which[order], np.arange(len(self._blocks)), side="right")
@@ -35,11 +40,11 @@ class Rows:
         parts, begin = [], 0
         for block, first, end in zip(self._blocks, starts, ends, strict=True):
             if end > begin:
-                parts.append(block[torch.from_numpy(indices[order[begin:end]] - first)])
+                parts.append(picked(block, indices[order[begin:end]] - first))
                 begin = end
         back = np.empty(len(order), dtype=np.intp)
         back[order] = np.arange(len(order))
-        return torch.cat(parts)[torch.from_numpy(back)]
+        return picked(torch.cat(parts), back)
 
     def all(self) -> Tensor:
         """Every row, (N, D)."""

@@ -470,6 +470,7 @@ class Tracker:
         described = view.describe(np.concatenate([positives, negatives])).identity
         # Copies, since what is kept of one would keep the other as well.
         looks, background = described[: len(positives)].clone(), described[len(positives) :].clone()
-        self._memory.add(looks, background, self._classifier.margins(background))
+        margins = self._classifier.margins(background) if self._memory.keeps_uncertain else None
+        self._memory.add(looks, background, margins)
         if self._overlap is not None and self._index % self.config.overlap.interval == 0:
             self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))

@@ -47,6 +47,17 @@ def test_short_memory_holds_the_last_frames() -> None:
     assert negatives[7:, 0].unique().tolist() == [1007, 1008, 1009]
 
 
+def test_which_negatives_the_long_update_learns_from() -> None:
+    counts = {"uncertain": 7 + 10, "short": 7 + 2 * 3, "all": 7 + 10 + 2 * 3}
+    for rule, count in counts.items():
+        memory = filled(MemoryConfig(long_negatives=rule, short_frames=2, long_frames=50), 10)
+        assert len(memory.long()[1]) == count
+        assert memory.keeps_uncertain == (rule != "short")
+    memory = filled(MemoryConfig(long_negatives="short", short_frames=2), 2)
+    memory.add(marked(5, 2), marked(1005, 3), None)
+    assert len(memory.long()[1]) == 7 + 2 * 3
+
+
 def test_long_memory_keeps_the_most_uncertain_negative() -> None:
     _, negatives = long(filled(MemoryConfig(long_negatives="uncertain", long_frames=50), 10))
     assert len(negatives) == 7 + 10
