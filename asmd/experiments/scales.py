@@ -182,6 +182,7 @@ def shrunk_tracker(config: TrackerConfig) -> TrackerConfig:
             memory_negatives=SampleConfig("uniform", 2, 5, 8, max_iou=0.5),
             update_positives=SampleConfig("gaussian", 0.1, 5, 4, min_iou=0.7),
             update_negatives=SampleConfig("uniform", 2, 5, 8, max_iou=0.3),
+            interval=config.sampling.interval,
             augmentations=(),
         ),
         classifier=replace(config.classifier, init_steps=4, update_steps=2),

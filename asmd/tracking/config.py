@@ -70,6 +70,7 @@ class SamplingConfig:
         memory_negatives: its negatives that the memory keeps.
         update_positives: of a frame on which the target was found.
         update_negatives: of such a frame.
+        interval: frames from one that is remembered to the next; neighbours hardly differ.
         augmentations: changed versions of the first frame that are learnt from as well.
     """
 
@@ -79,7 +80,12 @@ class SamplingConfig:
     memory_negatives: SampleConfig = SampleConfig("uniform", 2, 5, 200, max_iou=0.5)
     update_positives: SampleConfig = SampleConfig("gaussian", 0.1, 5, 50, min_iou=0.7)
     update_negatives: SampleConfig = SampleConfig("uniform", 2, 5, 200, max_iou=0.3)
+    interval: int = 2
     augmentations: tuple[str, ...] = ("flip", "blur", "rotate", "shift-flow")
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ConfigError(f"sampling needs an interval of at least 1 frame, got {self.interval}")
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class TrackerConfig:
     search: SearchConfig = field(default_factory=SearchConfig)
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     classifier: ClassifierConfig = field(default_factory=ClassifierConfig)
-    mining: MiningConfig = field(default_factory=lambda: MiningConfig(interval=10))
+    mining: MiningConfig = field(default_factory=lambda: MiningConfig(pool=512, interval=10))
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     overlap: OverlapConfig = field(default_factory=OverlapConfig)
     regression: BoxRegressionConfig = field(default_factory=BoxRegressionConfig)
@@ -126,7 +132,7 @@ class TrackerConfig:
         return cls(
             features=FeatureConfig(extractor="crop", motion="on", context=107 / 75),
             search=SearchConfig(best=1, flow_share=0.0, resize=0.0, judged=0, success=0.0),
-            sampling=SamplingConfig(augmentations=("shift-flow",)),
+            sampling=SamplingConfig(interval=1, augmentations=("shift-flow",)),
             classifier=ClassifierConfig(
                 members=1,
                 hidden=128,

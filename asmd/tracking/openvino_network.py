@@ -104,7 +104,7 @@ class CompiledGraph:
         request = self._local.__dict__.get("request")
         if request is None:
             request = self._local.request = self._compiled.create_infer_request()
-        request.infer([np.ascontiguousarray(g) for g in given], share_inputs=True)
+        request.infer([np.ascontiguousarray(g) for g in given], share_inputs=True, share_outputs=True)
         return [tensor.data for tensor in request.output_tensors]
 
 

@@ -258,7 +258,7 @@ class Tracker:
         follow = search.follow if success else 0.0
         self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
-        if success:
+        if success and self._index % self.config.sampling.interval == 0:
             self._remember(view)
         if status is Status.FOUND:
             self._last_seen = self._box

@@ -250,12 +250,14 @@ def test_memory_does_not_grow(network: SpatiotemporalResNet, scene: Scene) -> No
     def held() -> int:
         return sum(len(t) for part in (tracker._memory.short(), tracker._memory.long()) for t in part)
 
-    for t in range(1, 8):
+    start = held()
+    kept = []
+    for t in range(1, 12):
         tracker.update(scene.frame(t))
-    before = held()
-    for t in range(8, 14):
-        tracker.update(scene.frame(t))
-    assert held() == before
+        kept.append(held())
+    # Every second frame is remembered, of which the memories hold the last three and any four.
+    assert start == kept[0] < kept[1] == kept[2] < kept[3] == kept[4] < kept[5] == kept[6] < kept[7]
+    assert kept[7:] == kept[7:8] * 4
 
 
 def test_settings_are_checked() -> None:
