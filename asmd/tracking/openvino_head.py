@@ -24,7 +24,8 @@ Shapes: TypeAlias = tuple[tuple[int, int, int], ...]
 class OpenVINOHead:
     """Runs a `BoxRefinement` on a CPU, for a few numbers of boxes on maps of one size, as fixed sizes are the faster.
 
-    Any number of threads may call it; it computes with as many as torch did when it was made.
+    Any number of threads may call it. Each run takes one thread: a second gains little, and several targets have one
+    each. As many run at the same time as torch had threads when it was made.
 
     Args:
         head: in evaluation mode, in float32 on the CPU.
@@ -37,7 +38,8 @@ class OpenVINOHead:
         self._shapes = shapes
         threads = torch.get_num_threads()
         self._graphs = {
-            count: CompiledGraph(build(head, count, shapes, strides), threads, torch.float32) for count in counts
+            count: CompiledGraph(build(head, count, shapes, strides), threads, torch.float32, streams=threads)
+            for count in counts
         }
 
     def suits(self, maps: Sequence[Tensor], corners: Tensor) -> bool:
