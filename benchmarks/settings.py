@@ -71,7 +71,7 @@ def changed(config: Any, name: str, value: str) -> Any:
     if rest:
         return replace(config, **{first: changed(old, rest, value)})  # type: ignore[type-var]
     try:
-        new = value if isinstance(old, str) else ast.literal_eval(value)
+        new = value.strip("'\"") if isinstance(old, str) else ast.literal_eval(value)
     except (ValueError, SyntaxError) as error:
         raise ConfigError(f"{value!r} is no value for {name}") from error
     return replace(config, **{first: new})  # type: ignore[type-var]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import torch
@@ -70,6 +70,9 @@ class FeatureConfig:
             raise ConfigError(f"stages must be some of 1, 2, 3, 4, got {self.stages}")
         if min(self.bins, self.batch) < 1 or self.region_size < 64 or self.crop_size < 64:
             raise ConfigError("features need bins and batch of at least 1 and sizes of at least 64 px")
+        for name, value, known in (("backend", self.backend, Backend), ("precision", self.precision, Precision)):
+            if value not in get_args(known):
+                raise ConfigError(f"features.{name} is one of {', '.join(get_args(known))}, not {value!r}")
         if self.region_scale <= 1 or self.context < 1:
             raise ConfigError("features need region_scale above 1 and context of at least 1")
 

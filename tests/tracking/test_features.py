@@ -148,6 +148,8 @@ def test_bad_settings() -> None:
         FeatureConfig(stages=(5,))
     with pytest.raises(ConfigError, match="region_scale above 1"):
         FeatureConfig(region_scale=0.5)
+    with pytest.raises(ConfigError, match="precision is one of auto, float, int8, not 'half'"):
+        FeatureConfig(precision="half")  # type: ignore[arg-type]
 
 
 def test_components_are_found_where_the_solver_gives_up_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
