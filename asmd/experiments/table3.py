@@ -24,7 +24,7 @@ ABOUT = {
     "full": "The tracker after 1 M supervised and 10 M unsupervised iterations, with four rules, on OTB-50.",
     "local": (
         "The packaged tracker (preset `realtime`, motion stream off) with four rules on the first 60 frames of 18 "
-        "held-out training videos. Nothing is trained; a seed is a run. The preset scores a pool once for five "
+        "held-out training videos. Nothing is trained; a seed is a run. The preset scores a pool once for ten "
         "minibatches, where the paper scores one for each."
     ),
     "smoke": "A few iterations on drawn videos: that it runs.",

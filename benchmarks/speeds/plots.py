@@ -117,7 +117,7 @@ def _length(rows: Rows) -> Figure:
     axes.set_ylabel("time of a frame (ms)", color=COLOURS[0])
     other = axes.twinx()
     other.plot(frames, [r["megabytes"] for r in rows], color=COLOURS[1], marker="s", markersize=3)
-    other.set_ylim(bottom=0)
+    other.set_ylim(0, 1.15 * max(r["megabytes"] for r in rows))
     other.set_ylabel("resident memory (MB)", color=COLOURS[1])
     other.spines["top"].set_visible(False)
     return figure
