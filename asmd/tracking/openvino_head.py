@@ -1,4 +1,4 @@
-"""The head for box regression in OpenVINO: the same to rounding as in torch, in a third of the time.
+"""The head for box regression in OpenVINO: the same to rounding as in torch, and faster (docs/speed.md).
 
 Its operations are so many and so small that calling them one by one costs more than computing them: one graph takes the
 maps of a view and boxes of it, and gives what the network says. Boxes are pooled in it as matrix products with the

@@ -123,6 +123,16 @@ def test_region_bounds_and_sizes(network: SpatiotemporalResNet, scene: Scene) ->
     np.testing.assert_allclose(whole.bounds, [0, 0, 160, 120])
 
 
+@pytest.mark.parametrize("size", [129, 200, 257])
+def test_a_view_has_maps_of_the_shape_that_is_foretold(network: SpatiotemporalResNet, scene: Scene, size: int) -> None:
+    extractor = build_extractor(network, FeatureConfig(region_size=size), False, CPU)
+    assert isinstance(extractor, RegionExtractor)
+    view = extractor.look(scene.frame(0), None, scene.box(0))
+    for stage, (cells, _) in view.appearance.items():
+        # Otherwise the head's graph would suit no view, and everything be judged in torch without a word.
+        assert tuple(cells.shape) == extractor.shape(stage)
+
+
 def test_principal_components_shorten_descriptors(network: SpatiotemporalResNet, scene: Scene) -> None:
     config = FeatureConfig(region_size=129, channels=32)
     extractor = build_extractor(network, config, False, CPU)
