@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,20 @@ def test_a_stage_has_its_own_time_alone(stages, monkeypatch: pytest.MonkeyPatch)
     timer.close_frame()
     timer.close_frame()
     assert timer.frames == [{"outer": 10.0 - 2.0 + 1.0, "inner": 2.0}, {}]
+
+
+def test_what_goes_on_beside_is_no_part_of_a_frame(stages, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    ticks = iter([0.0, 1.0, 3.0, 10.0])
+    monkeypatch.setattr(stages, "now", lambda: next(ticks))
+    timer = stages.StageTimer()
+
+    def beside() -> None:
+        with timer.stage("inner"):
+            pass
+
+    with timer.stage("outer"):
+        thread = threading.Thread(target=beside)
+        thread.start()
+        thread.join()
+    timer.close_frame()
+    assert timer.frames == [{"outer": 10.0}] and timer.beside == [{"inner": 2.0}]

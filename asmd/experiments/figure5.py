@@ -66,6 +66,7 @@ def score(sequence: Sequence, config: TrackerConfig, device: str = "auto") -> Sc
     wanted = replace(config.sampling.update_negatives, count=config.mining.pool)
     boxes = candidates.samples(tracker.place, (frame.shape[0], frame.shape[1]), wanted, rng)
     # The classifier as it is at this frame, which nobody but the tracker itself has a use for otherwise.
+    tracker.settle()
     view = tracker._extractor.look(frame, tracker._flow, tracker.place)
     margins = np.asarray(tracker._classifier.margins(view.describe(boxes).identity), dtype=np.float64)
     scores = np.sort(1 / (1 + np.exp(-np.clip(margins, -30, 30))))

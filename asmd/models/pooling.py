@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +69,73 @@ def _integral(offset: Tensor) -> Tensor:
     return torch.addcmul(near, near, near.abs(), value=-0.5)
 
 
+@dataclass(frozen=True, eq=False)
+class Pooling:
+    """Which cells of maps make up the bins of boxes, and with which weights; the maps need not be there yet.
+
+    Attributes:
+        sizes: (H, W) of S maps.
+        places: (bins * bins, S * N, K) numbers of cells, in a table of those of all maps.
+        weights: as many, float32.
+    """
+
+    sizes: Sequence[tuple[int, int]]
+    places: Tensor
+    weights: Tensor
+
+    @classmethod
+    def of(cls, sizes: Sequence[tuple[int, int]], corners: Tensor, bins: int) -> Pooling:
+        """How boxes are pooled.
+
+        Args:
+            sizes: (H, W) of S maps.
+            corners: (S, N, 4) float32 `(x1, y1, x2, y2)` of the boxes in cells of each map, see `bin_weights`.
+            bins: parts along each side.
+        """
+        count = corners.shape[1]
+        if count == 0:
+            nothing = corners.new_empty(bins * bins, 0, 1)
+            return cls(sizes, nothing.int(), nothing)
+        # All maps and both sides at once: for a few hundred boxes calls cost more than arithmetic.
+        begins = [0, *itertools.accumulate(height * width for height, width in sizes[:-1])]
+        lasts = [[width - 1 for _, width in sizes], [height - 1 for height, _ in sizes], [w for _, w in sizes], begins]
+        across, down, widths, starts = corners.new_tensor(lasts).repeat_interleave(count, dim=1)
+        low, high = corners.permute(2, 0, 1).reshape(2, -1)
+        cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
+        half = len(sizes) * count
+        # The side whose bins are shorter needs fewer cells: what is left out weighs nothing, unless it stands for more.
+        lengths = (high - low).view(2, -1)
+        whole = _reach(lengths, bins) > len(cells)
+        wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
+        columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
+        # Every row of cells with every column: a line for each bin of each box.
+        places = _each_row(rows, wide)[:, None] + _each_column(columns, tall)
+        products = _each_row(weights[:tall, :, half:], wide)[:, None] * _each_column(weights[:wide, :, :half], tall)
+        return cls(sizes, *(t.view(bins * bins, half, tall * wide) for t in (places, products)))
+
+    def pool(self, maps: Sequence[Tensor]) -> Tensor:
+        """Means of the maps over the bins.
+
+        Args:
+            maps: S maps (H, W, C), of these sizes and one C, in one floating type; sums run in that type.
+
+        Returns:
+            (N, S, bins * bins, C) in the type of the maps; rows of bins before columns.
+
+        Raises:
+            ValueError: if the maps are of other sizes.
+        """
+        if [tuple(m.shape[:2]) for m in maps] != list(self.sizes):
+            raise ValueError(f"maps of {[tuple(m.shape) for m in maps]} cannot be pooled as those of {self.sizes}")
+        table = torch.cat([m.flatten(0, 1) for m in maps])
+        bins, count, cells = self.places.shape
+        if count == 0:
+            return table.new_empty(0, len(maps), bins, table.shape[1])
+        places, weights = self.places.view(-1, cells), self.weights.view(-1, cells).to(table.dtype)
+        pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=weights)
+        return pooled.view(bins, len(maps), -1, table.shape[1]).permute(2, 1, 0, 3).contiguous()
+
+
 def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
     """Means of maps over bins x bins parts of each box.
 
@@ -79,30 +147,7 @@ def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:
     Returns:
         (N, S, bins * bins, C) in the type of the maps; rows of bins before columns.
     """
-    stages, count, _ = corners.shape
-    channels = maps[0].shape[2]
-    if count == 0:
-        return maps[0].new_empty(0, stages, bins * bins, channels)
-    # All maps and both sides at once: for a few hundred boxes calls cost more than arithmetic.
-    sizes = [m.shape[:2] for m in maps]
-    begins = [0, *itertools.accumulate(height * width for height, width in sizes[:-1])]
-    lasts = [[width - 1 for _, width in sizes], [height - 1 for height, _ in sizes], [w for _, w in sizes], begins]
-    across, down, widths, starts = corners.new_tensor(lasts).repeat_interleave(count, dim=1)
-    low, high = corners.permute(2, 0, 1).reshape(2, -1)
-    cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
-    half = stages * count
-    # The side whose bins are shorter needs fewer cells: what is left out weighs nothing, unless it stands for more.
-    lengths = (high - low).view(2, -1)
-    whole = _reach(lengths, bins) > len(cells)
-    wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
-    columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
-    # Every row of cells with every column: a line for each bin of each box.
-    places = _each_row(rows, wide)[:, None] + _each_column(columns, tall)
-    products = _each_row(weights[:tall, :, half:], wide)[:, None] * _each_column(weights[:wide, :, :half], tall)
-    places, products = (t.view(-1, tall * wide) for t in (places, products))
-    table = torch.cat([m.reshape(-1, channels) for m in maps])
-    pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=products.to(table.dtype))
-    return pooled.view(bins * bins, stages, count, channels).permute(2, 1, 0, 3).contiguous()
+    return Pooling.of([(m.shape[0], m.shape[1]) for m in maps], corners, bins).pool(maps)
 
 
 def _each_row(values: Tensor, columns: int) -> Tensor:

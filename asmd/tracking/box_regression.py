@@ -19,7 +19,8 @@ from asmd.boxes import Boxes, from_center, to_center, to_corners
 from asmd.errors import ConfigError
 from asmd.models.box_refinement import BoxRefinement, Refined
 from asmd.tracking.features import Extractor, RegionExtractor, RegionView, View
-from asmd.tracking.openvino_head import OpenVINOHead
+from asmd.tracking.openvino_head import OpenVINOHead, Reading
+from asmd.tracking.steps import Done, Pending
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,19 @@ def head_graph(head: BoxRefinement, extractor: Extractor, counts: Collection[int
     return OpenVINOHead(head, counts, tuple(map(extractor.shape, stages)), [extractor.stride(s) for s in stages])
 
 
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What a head will have said."""
+
+    reading: Reading
+    head: BoxRefinement
+    bias: Tensor
+
+    @torch.inference_mode()
+    def result(self) -> Refined:
+        return self.head.told(self.reading.result(), self.bias)
+
+
 class LearnedRegressor:
     """Moves boxes by a head that was trained off-line and the video's own ridge regression, whose errors differ.
 
@@ -154,14 +168,14 @@ class LearnedRegressor:
         self._bias = self._head.bias(self._target)
 
     @torch.inference_mode()
-    def judge(self, view: RegionView, boxes: Boxes) -> Refined:
+    def judge(self, view: RegionView, boxes: Boxes) -> Pending[Refined]:
         """What the head, told what the target looked like on the first frame, says of boxes (N, 4) of a frame."""
         corners, strides = self._place(view, boxes)
         maps = [view.appearance[stage][0] for stage in self._head.config.stages]
         if self._graph is not None and self._graph.suits(maps, corners):
-            return self._head.told(self._graph.read(maps, corners, self._target), self._bias)
+            return _Told(self._graph.read(maps, corners, self._target), self._head, self._bias)
         said: Refined = self._head(self._head.pool(self._encode(view), corners, strides), self._target, self._bias)
-        return said
+        return Done(said)
 
     @torch.inference_mode()
     def predict(self, view: RegionView, boxes: Boxes, layouts: Tensor, moves: Tensor | None = None) -> Boxes:
@@ -178,7 +192,7 @@ class LearnedRegressor:
         """
         for step in range(self.config.iterations):
             if moves is None or step > 0:
-                moves = self.judge(view, boxes).moves
+                moves = self.judge(view, boxes).result().moves
             if self.config.learnt < 1:
                 other = self._ridge.moves(layouts if step == 0 else view.describe(boxes).layout)
                 if other is not None:
@@ -195,4 +209,4 @@ class LearnedRegressor:
 
     def _place(self, view: RegionView, boxes: Boxes) -> tuple[Tensor, list[int]]:
         strides = [view.appearance[stage][1] for stage in self._head.config.stages]
-        return view.pixels(to_corners(boxes)).to(self._head.out.weight.device), strides
+        return view.region.pixels(to_corners(boxes)).to(self._head.out.weight.device), strides

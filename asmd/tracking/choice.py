@@ -14,6 +14,7 @@ from asmd.boxes import Boxes
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, RegionView, View
+from asmd.tracking.steps import Steps, awaited
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Choice:
         wanted = self._config.search.judged > 0 and self._config.regression.enabled
         return wanted and self._head is not None and self._head.suits(view)
 
-    def judged(self, scored: Scored) -> tuple[Scored, NDArray[np.intp]]:
+    def judged(self, scored: Scored) -> Steps[tuple[Scored, NDArray[np.intp]]]:
         """Candidates (N,) with what the learnt head says of the best of them, and their order (N,) then.
 
         The head has seen the first frame alone: it cannot drift, and it tells how well a box fits.
@@ -79,7 +80,7 @@ class Choice:
         search = self._config.search
         order = ranked(scored.margins)
         top = order[: search.judged]
-        said = self._head.judge(scored.view, scored.boxes[top])
+        said = yield from awaited(self._head.judge(scored.view, scored.boxes[top]))
         moves = said.moves.new_full((len(order), 4), torch.nan)
         moves[torch.from_numpy(top)] = said.moves
         value = scored.margins[top] + search.judgement * said.quality.double().cpu().numpy()

@@ -16,19 +16,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from asmd.boxes import Boxes, enlarge, to_corners
+from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
-from asmd.models.pooling import CELL_CENTRE, pool_boxes
 from asmd.models.resnet import STAGE_CHANNELS
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
 from asmd.tracking.network import Backend, FeatureNetwork, Precision
 from asmd.tracking.openvino_network import QuantisedGraph
-
-POOLED_AT_ONCE = 512
-"""Boxes that are pooled at the same time."""
+from asmd.tracking.regions import MapForm, Poolings, Region, in_parts
 
 
 @dataclass(frozen=True)
@@ -100,8 +97,8 @@ class View(Protocol):
     bounds: Boxes
     """(4,) the part of the frame in which boxes can be described well."""
 
-    def describe(self, boxes: Boxes) -> Descriptors:
-        """What is known of boxes (N, 4)."""
+    def describe(self, boxes: Boxes, poolings: Poolings | None = None) -> Descriptors:
+        """What is known of boxes (N, 4); `poolings` are those of the view's region, where they are at hand."""
         ...
 
 
@@ -114,6 +111,10 @@ class Extractor(Protocol):
         Returns:
             What `look` at the target and `look_everywhere` then give of it.
         """
+        ...
+
+    def aim(self, around: Boxes) -> Region | None:
+        """The region of the view that `look` gives, where it is one."""
         ...
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> View:
@@ -159,46 +160,34 @@ class RegionView:
     """Maps of one rectangle of a frame.
 
     Attributes:
-        maps: cells (H, W, C) of each stage and stream, and their stride, as candidates are pooled from.
+        region: where it is.
+        maps: cells (H, W, C) of each stage and stream, as candidates are pooled from.
         appearance: stage -> cells (H, W, C) of the appearance stream, of unit length, with all channels, and stride.
     """
 
-    def __init__(
-        self,
-        maps: list[tuple[Tensor, int]],
-        appearance: dict[int, tuple[Tensor, int]],
-        corners: Boxes | NDArray[np.int64],
-        scale: Boxes,
-        config: FeatureConfig,
-    ):
-        self.maps = maps
-        self.appearance = appearance
+    def __init__(self, region: Region, maps: list[Tensor], appearance: dict[int, tuple[Tensor, int]]) -> None:
+        self.region, self.maps, self.appearance = region, maps, appearance
+        corners = region.corners
         self.bounds = np.array([*corners[:2], *(corners[2:] - corners[:2])], dtype=np.float64)
-        self._origin = np.tile(corners[:2], 2)
-        self._scale = np.tile(scale, 2)
-        self._config = config
 
-    def pixels(self, corners: Boxes) -> Tensor:
-        """Corners (N, 4) in pixels of the frame -> (N, 4) float32 in pixels of the network's input."""
-        return torch.from_numpy(((corners - self._origin) * self._scale).astype(np.float32))
-
-    def describe(self, boxes: Boxes) -> Descriptors:
+    def describe(self, boxes: Boxes, poolings: Poolings | None = None) -> Descriptors:
         """Pools every box from every map; see `Descriptors`."""
-        pixels = self.pixels(to_corners(enlarge(boxes, self._config.context))).to(self.maps[0][0].device)
-        # In parts, since the weights of all cells of a few thousand boxes take room.
-        parts = [self._pooled(pixels[at : at + POOLED_AT_ONCE]) for at in range(0, len(boxes), POOLED_AT_ONCE)]
-        pooled = parts[0] if len(parts) == 1 else torch.cat(parts or [self._pooled(pixels)])
+        if poolings is not None:
+            pooled = self._pooled(poolings)
+        else:
+            pooled = joined([self._pooled(self.region.poolings(part)) for part in in_parts(boxes)], dim=0)
         return Descriptors(pooled, pooled)
 
-    def _pooled(self, pixels: Tensor) -> Tensor:
-        """Boxes (N, 4), as corners in pixels of the network's input, from every map, (N, D)."""
-        columns = []
-        # Maps are pooled together where they have as many channels as each other: as components they do.
-        for _, same in itertools.groupby(self.maps, lambda m: m[0].shape[2]):
-            maps, strides = zip(*same, strict=True)
-            cells = (pixels - CELL_CENTRE) / pixels.new_tensor(strides)[:, None, None]
-            columns.append(pool_boxes(maps, cells, self._config.bins).flatten(1))
-        return columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
+    def _pooled(self, poolings: Poolings) -> Tensor:
+        """Boxes from every map, (N, D)."""
+        maps = iter(self.maps)
+        columns = [way.pool(list(itertools.islice(maps, len(way.sizes)))).flatten(1) for way in poolings]
+        return joined(columns, dim=1)
+
+
+def joined(parts: list[Tensor], dim: int) -> Tensor:
+    """Tensors one after the other; a lone one is not copied."""
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
 def _components(cells: Tensor, count: int) -> Tensor:
@@ -253,22 +242,23 @@ class RegionExtractor:
         places = (self._near(target), self._everywhere(frame, target))
         seen = [self.maps(frame, flow, corners[None], pixels) for corners, pixels in places]
         if self._config.channels:
-            plain = [self._placed(maps, *place).maps for maps, place in zip(seen, places, strict=True)]
-            for (first, _), (second, _) in zip(*plain, strict=True):
+            for first, second in zip(*map(self._cells, seen), strict=True):
                 cells = torch.cat([first.flatten(0, 1), second.flatten(0, 1)]).float()
                 self._bases.append(_components(cells, self._config.channels).to(first.dtype))
-        near, everywhere = (self._placed(maps, *place) for maps, place in zip(seen, places, strict=True))
+        near, everywhere = (self.view(maps, self.region(*place)) for maps, place in zip(seen, places, strict=True))
         return near, everywhere
+
+    def aim(self, around: Boxes) -> Region:
+        """A square about `around`, `region_scale` mean sides wide."""
+        return self.region(*self._near(around))
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> RegionView:
         """A square view about `around`, `region_scale` mean sides wide."""
-        corners, pixels = self._near(around)
-        return self._placed(self.maps(frame, flow, corners[None], pixels), corners, pixels)
+        return self._look(frame, flow, self._near(around))
 
     def look_everywhere(self, frame: Frame, flow: FlowStack | None, size: Boxes) -> RegionView:
         """The whole frame at the scale at which `look` would see such a box, though never over 2.5 regions a side."""
-        corners, pixels = self._everywhere(frame, size)
-        return self._placed(self.maps(frame, flow, corners[None], pixels), corners, pixels)
+        return self._look(frame, flow, self._everywhere(frame, size))
 
     def _near(self, around: Boxes) -> _Place:
         size = self._config.region_size
@@ -281,11 +271,21 @@ class RegionExtractor:
         pixels = (16 * max(4, round(height * scale / 16)) + 1, 16 * max(4, round(width * scale / 16)) + 1)
         return np.array([0, 0, width, height]), pixels
 
-    def _placed(
-        self, stages: Mapping[int, StreamMaps], corners: NDArray[np.int64], pixels: tuple[int, int]
-    ) -> RegionView:
+    def _look(self, frame: Frame, flow: FlowStack | None, place: _Place) -> RegionView:
+        corners, pixels = place
+        return self.view(self.maps(frame, flow, corners[None], pixels), self.region(corners, pixels))
+
+    def region(self, corners: Boxes | NDArray[np.int64], pixels: tuple[int, int]) -> Region:
+        """A rectangle (4,) of a frame, x1, y1, x2, y2 in its pixels, that the network sees in (height, width)."""
         scale = np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
-        return self.view(stages, corners, scale)
+        forms = []
+        for stage in self._config.stages:
+            stride = self.stride(stage)
+            channels = self._config.channels if self._bases else STAGE_CHANNELS[stage - 1]
+            form = MapForm(-(-pixels[0] // stride), -(-pixels[1] // stride), channels, stride)
+            forms += [form] * (2 if self._inputs.motion else 1)
+        network = self._inputs.network
+        return Region(corners, scale, tuple(forms), self._config.context, self._config.bins, network.device)
 
     def maps(
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
@@ -293,25 +293,22 @@ class RegionExtractor:
         """Stage -> maps (N, C, h, w) of rectangles (N, 4) of a frame, each resized to `pixels` (height, width)."""
         return self._inputs.maps(frame, flow, corners, pixels, self._config.stages)
 
-    def view(self, stages: Mapping[int, StreamMaps], corners: Boxes | NDArray[np.int64], scale: Boxes) -> RegionView:
+    def view(self, stages: Mapping[int, StreamMaps], region: Region) -> RegionView:
         """A view from maps that are there already.
 
         Args:
             stages: stage -> maps (1, C, h, w) of one rectangle of a frame, of cells of unit length.
-            corners: (4,) x1, y1, x2, y2 of it in pixels of the frame.
-            scale: (2,) pixels of the network's input per pixel of the frame, across and down.
+            region: the rectangle.
         """
-        maps: list[tuple[Tensor, int]] = []
-        appearance: dict[int, tuple[Tensor, int]] = {}
-        for stage in self._config.stages:
-            for stream in stages[stage]:
-                if stream is not None:
-                    cells = stream[0].permute(1, 2, 0)
-                    appearance.setdefault(stage, (cells, self._inputs.network.stride(stage)))
-                    if self._bases:
-                        cells = cells @ self._bases[len(maps)]
-                    maps.append((cells, self._inputs.network.stride(stage)))
-        return RegionView(maps, appearance, corners, scale, self._config)
+        cells = self._cells(stages)
+        maps = [c @ basis for c, basis in zip(cells, self._bases, strict=True)] if self._bases else cells
+        appearance = {s: (stages[s].appearance[0].permute(1, 2, 0), self.stride(s)) for s in self._config.stages}
+        return RegionView(region, maps, appearance)
+
+    def _cells(self, stages: Mapping[int, StreamMaps]) -> list[Tensor]:
+        """Cells (H, W, C) of each stage and stream, with all channels."""
+        streams = (stream for stage in self._config.stages for stream in stages[stage])
+        return [stream[0].permute(1, 2, 0) for stream in streams if stream is not None]
 
 
 class CropView:
@@ -321,7 +318,7 @@ class CropView:
         self.bounds = np.array([0, 0, frame.shape[1], frame.shape[0]], dtype=np.float64)
         self._frame, self._flow, self._inputs, self._config = frame, flow, inputs, config
 
-    def describe(self, boxes: Boxes) -> Descriptors:
+    def describe(self, boxes: Boxes, poolings: Poolings | None = None) -> Descriptors:
         """Sends every box through the network; see `Descriptors`."""
         size = (self._config.crop_size, self._config.crop_size)
         corners = crop_corners(boxes, self._config.context)
@@ -351,6 +348,9 @@ class CropExtractor:
     def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[CropView, CropView]:
         """Nothing to prepare."""
         return self.look(frame, flow, target), self.look_everywhere(frame, flow, target)
+
+    def aim(self, around: Boxes) -> None:
+        """There is no region."""
 
     def look(self, frame: Frame, flow: FlowStack | None, around: Boxes) -> CropView:
         """The frame itself; `around` does not matter."""

@@ -1,21 +1,18 @@
 """Several targets in one video.
 
 Each target has a tracker of its own: a classifier, a memory, a seed. What does not depend on the target is done once a
-frame: the flow, and where search regions overlap the pass through the network (`asmd.tracking.sharing`). The rest is
-spread over as many threads as torch computes with, a target a thread, each with one thread for its own arithmetic.
+frame: the flow, and where search regions overlap the pass through the network (`asmd.tracking.sharing`). The
+targets take turns in the rest, so that the cores are in use while one of them waits (`asmd.tracking.steps`).
 """
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
-import torch
 from numpy.typing import ArrayLike
 
 from asmd.boxes import Boxes
@@ -24,7 +21,8 @@ from asmd.sequence import Frame
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.result import TrackResult
-from asmd.tracking.sharing import Look, SharingConfig, look_at_all
+from asmd.tracking.sharing import Look, SharingConfig, aim
+from asmd.tracking.steps import Steps, in_turns
 from asmd.tracking.threads import computing_threads
 from asmd.tracking.tracker import ProposalSource, Tracker
 
@@ -50,9 +48,6 @@ class MultiTracker:
         self._seed = seed
         self.sharing = sharing or SharingConfig()
         self._flow = tracker.flow_stack() if tracker.uses_flow else None
-        # A user's own source of boxes need not bear several threads.
-        self._threads = 1 if tracker.has_proposals else torch.get_num_threads()
-        self._workers: ThreadPoolExecutor | None = None
         self.reset()
 
     @classmethod
@@ -179,7 +174,12 @@ class MultiTracker:
         frame = check_frame(frame, self._size)
         right = check_box(box, (frame.shape[0], frame.shape[1]))
         self.seek(frame)
-        return self._run({target: lambda started: tracker.relearn(frame, right, started)})[target]
+        started = time.perf_counter()
+        try:
+            learnt: TrackResult | Exception = tracker.relearn(frame, right, started)
+        except Exception as error:
+            learnt = error
+        return self._keep({target: learnt}, started)[target]
 
     def seek(self, frame: Frame) -> None:
         """Says that the video goes on from this frame, so that no flow is measured between it and the one before.
@@ -222,14 +222,16 @@ class MultiTracker:
         if self._flow is not None:
             self._flow.push(frame)
         trackers = list(wanted.values())
-        extractors, places = [t.extractor for t in trackers], [t.place for t in trackers]
-        looks = look_at_all(frame, self._flow, extractors, places, self.sharing)
+        aims = aim([t.extractor for t in trackers], [t.place for t in trackers], self.sharing)
+        for tracker, region in zip(trackers, aims.regions, strict=True):
+            tracker.foresee(region)
+        looks = aims.look(frame, self._flow)
 
-        def advance(tracker: Tracker, look: Look) -> Callable[[float], TrackResult]:
-            return lambda began: tracker.advance(frame, look(), began)
+        def way(tracker: Tracker, look: Look) -> Steps[TrackResult]:
+            return (yield from tracker.advance(frame, look(), started))
 
-        jobs = {n: advance(t, look) for (n, t), look in zip(wanted.items(), looks, strict=True)}
-        return self._run(jobs, started)
+        ways = {number: way(tracker, look) for (number, tracker), look in zip(wanted.items(), looks, strict=True)}
+        return self._keep(in_turns(ways), started)
 
     def _known(self, target: int) -> Tracker:
         if target not in self._trackers:
@@ -238,55 +240,34 @@ class MultiTracker:
         return self._trackers[target]
 
     def _begin(self, frame: Frame, boxes: Iterable[Boxes]) -> Results:
-        def begin(tracker: Tracker, box: Boxes) -> Callable[[float], TrackResult]:
-            return lambda started: tracker.begin(frame, box, started)
-
-        jobs: dict[int, Callable[[float], TrackResult]] = {}
+        started = time.perf_counter()
+        begun: dict[int, TrackResult | Exception] = {}
         for box in boxes:
-            tracker = self._like.sibling(self._seed + self._next, self._flow)
-            self._trackers[self._next] = tracker
-            jobs[self._next] = begin(tracker, box)
+            number = self._next
             self._next += 1
-        return self._run(jobs)
-
-    @computing_threads(1)
-    def _run(self, jobs: Mapping[int, Callable[[float], TrackResult]], started: float | None = None) -> Results:
-        """Does each target's job, and keeps the results; targets that fail are dropped."""
-        began = time.perf_counter() if started is None else started
-        done: Results = {}
-        failures: dict[int, Exception] = {}
-
-        def attempt(item: tuple[int, Callable[[float], TrackResult]]) -> TrackResult | Exception:
+            self._trackers[number] = tracker = self._like.sibling(self._seed + number, self._flow)
             try:
-                return item[1](began)
+                begun[number] = tracker.begin(frame, box, started)
             except Exception as error:
-                return error
+                begun[number] = error
+        return self._keep(begun, started)
 
-        alone = len(jobs) < 2 or self._threads < 2
-        answers = map(attempt, jobs.items()) if alone else self._pool().map(attempt, jobs.items())
-        for target, answer in zip(jobs, answers, strict=True):
-            if isinstance(answer, Exception):
-                failures[target] = answer
-                self._trackers.pop(target)
-                self._results.pop(target, None)
-            else:
-                done[target] = answer
-        share = (time.perf_counter() - began) / max(1, len(jobs))
-        done = {n: replace(result, index=self._index, seconds=share) for n, result in done.items()}
+    def _keep(self, answers: Mapping[int, TrackResult | Exception], started: float) -> Results:
+        """Keeps the targets' results; targets that failed are dropped."""
+        failures = {number: answer for number, answer in answers.items() if isinstance(answer, Exception)}
+        for number in failures:
+            self._trackers.pop(number)
+            self._results.pop(number, None)
+        share = (time.perf_counter() - started) / max(1, len(answers))
+        done = {
+            number: replace(answer, index=self._index, seconds=share)
+            for number, answer in answers.items()
+            if not isinstance(answer, Exception)
+        }
         self._results |= done
         if failures:
             raise TargetsFailedError(failures, done) from next(iter(failures.values()))
         return done
-
-    def _pool(self) -> ThreadPoolExecutor:
-        if self._workers is None:
-            # Threads that start later have the number that was set last: these all set theirs before that is put back.
-            ready = threading.Barrier(self._threads + 1)
-            self._workers = ThreadPoolExecutor(self._threads, "asmd-target", lambda: torch.set_num_threads(1))
-            for _ in range(self._threads):
-                self._workers.submit(ready.wait)
-            ready.wait()
-        return self._workers
 
 
 def _numbered_box(number: int, box: ArrayLike, frame: Frame) -> Boxes:

@@ -8,6 +8,7 @@ weights of `asmd.models.pooling`, those of all cells of an axis, which for a few
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.pooling import CELL_CENTRE
-from asmd.tracking.openvino_network import CompiledGraph, convolution, load_openvino
+from asmd.tracking.openvino_network import CompiledGraph, Running, convolution, load_openvino
 
 Shapes: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -46,20 +47,28 @@ class OpenVINOHead:
         """Whether it was made for maps of these sizes and so many boxes."""
         return len(corners) in self._graphs and tuple(tuple(m.shape) for m in maps) == self._shapes
 
-    def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Tensor:
-        """What the network puts out for boxes, before the target's bias is taken off.
+    def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Reading:
+        """Begins to work out what the network puts out for boxes, before the target's bias is taken off.
 
         Args:
             maps: one (H, W, C) a stage, of cells of unit length.
             corners: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
             target: (1, stages, grid * grid, projected), the first frame's box as `BoxRefinement.pool` gives it.
-
-        Returns:
-            (N, 5) float32.
         """
         given = (*(m.float() for m in maps), corners, target)
-        (out,) = self._graphs[len(corners)].run(*(t.numpy() for t in given))
-        return torch.from_numpy(out).clone()
+        return Reading(self._graphs[len(corners)].start(*(t.numpy() for t in given)))
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What a head will have put out."""
+
+    _run: Running
+
+    def result(self) -> Tensor:
+        """(N, 5) float32; to be called once."""
+        (out,) = self._run.result()
+        return torch.from_numpy(out)
 
 
 def build(head: BoxRefinement, count: int, shapes: Shapes, strides: Sequence[int]) -> Any:

@@ -98,6 +98,7 @@ class CompiledGraph:
         }
         self._compiled = core().compile_model(model, "CPU", options)
         self._local = threading.local()
+        self._free: list[Any] = []
 
     def run(self, *given: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Outputs for inputs, both in the model's order; the next run in the same thread writes where this one has."""
@@ -107,6 +108,29 @@ class CompiledGraph:
             request = self._local.request = self._compiled.create_infer_request()
         request.infer([np.ascontiguousarray(g) for g in given], share_inputs=True, share_outputs=True)
         return [tensor.data for tensor in request.output_tensors]
+
+    def start(self, *given: NDArray[Any]) -> Running:
+        """Begins a run, which goes on by itself; any number may be under way."""
+        request = self._free.pop() if self._free else self._compiled.create_infer_request()
+        kept = [np.ascontiguousarray(g) for g in given]
+        request.start_async(kept, share_inputs=True)
+        return Running(request, kept, self._free)
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A run of a graph that is under way."""
+
+    _request: Any
+    _given: list[NDArray[Any]]
+    _free: list[Any]
+
+    def result(self) -> list[NDArray[np.float32]]:
+        """Waits for its outputs, in the model's order; to be called once."""
+        self._request.wait()
+        outputs = [tensor.data.copy() for tensor in self._request.output_tensors]
+        self._free.append(self._request)
+        return outputs
 
 
 class OpenVINORunner:

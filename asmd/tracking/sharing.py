@@ -8,13 +8,16 @@ by itself. Regions that are not joined go through the network together, as one b
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from asmd.boxes import Boxes
 from asmd.errors import ConfigError
@@ -23,6 +26,7 @@ from asmd.models.st_resnet import StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.features import Extractor, RegionExtractor, View
 from asmd.tracking.inputs import region_corners
+from asmd.tracking.regions import Region
 
 Corners: TypeAlias = NDArray[np.int64]
 """(4,) x1, y1, x2, y2 in pixels of the frame; may reach beyond it."""
@@ -135,72 +139,106 @@ def _joined(one: Pass, two: Pass, side: int, config: SharingConfig) -> Pass | No
     return Pass(members, np.array([left, top, left + wide, top + high]), (height, width), scales)
 
 
-def look_at_all(
-    frame: Frame,
-    flow: FlowStack | None,
-    extractors: Sequence[Extractor],
-    places: Sequence[Boxes],
-    config: SharingConfig,
-) -> list[Look]:
-    """What `Extractor.look` gives for each target, of as few passes through the network as may be.
+@dataclass(frozen=True, eq=False)
+class Aims:
+    """Where several targets look on a frame.
+
+    Attributes:
+        regions: each target's; None for extractors of crops.
+        passes: through the network that they take; empty where each looks by itself.
+    """
+
+    regions: list[Region | None]
+    passes: list[Pass]
+    _extractors: Sequence[Extractor]
+    _places: Sequence[Boxes]
+
+    def look(self, frame: Frame, flow: FlowStack | None) -> list[Look]:
+        """What makes each target's view, as `Extractor.look` does; the network has run by then, but for crops.
+
+        Args:
+            frame: RGB uint8 (H, W, 3).
+            flow: its flow, if there is any.
+        """
+        if not self.passes:
+            return [
+                partial(e.look, frame, flow, place) for e, place in zip(self._extractors, self._places, strict=True)
+            ]
+        batches: dict[tuple[int, int], list[Pass]] = {}
+        for one in self.passes:
+            batches.setdefault(one.pixels, []).append(one)
+        looks: dict[int, Look] = {}
+        for pixels, batch in batches.items():
+            corners = np.stack([one.corners for one in batch])
+            maps = _square(self._extractors[0]).maps(frame, flow, corners, pixels)
+            for row, one in enumerate(batch):
+                own = _map(maps, operator.itemgetter(slice(row, row + 1)))
+                looks |= {member: partial(self._view, member, own, one) for member in one.members}
+        return [looks[i] for i in range(len(self._extractors))]
+
+    def _view(self, member: int, maps: Mapping[int, StreamMaps], seen: Pass) -> View:
+        extractor, region = _square(self._extractors[member]), self.regions[member]
+        assert region is not None
+        if len(seen.members) > 1:
+            left, top = np.rint((region.corners[:2] - seen.corners[:2]) * region.scale).astype(int).tolist()
+            parts: dict[int, StreamMaps] = {}
+            for stage, streams in maps.items():
+                stride, (height, width, _) = extractor.stride(stage), extractor.shape(stage)
+                window = partial(_window, top=top // stride, left=left // stride, size=(height, width))
+                parts |= _map({stage: streams}, window)
+            maps = parts
+        return extractor.view(maps, region)
+
+
+def aim(extractors: Sequence[Extractor], places: Sequence[Boxes], config: SharingConfig) -> Aims:
+    """Where targets look, in as few passes through the network as may be.
 
     Args:
-        frame: RGB uint8 (H, W, 3).
-        flow: its flow, if there is any.
         extractors: one a target, all of one network and one configuration.
         places: the box (4,) that each looks about.
         config: when a pass is shared.
-
-    Returns:
-        For each target what makes its view. The network has run by then, but for extractors of crops.
     """
-    squares = [e for e in extractors if isinstance(e, RegionExtractor)]
-    if len(squares) < 2 or len(squares) < len(extractors):
-        return [partial(e.look, frame, flow, place) for e, place in zip(extractors, places, strict=True)]
-    settings = squares[0].config
-    regions = [region_corners(place, settings.region_scale) for place in places]
-    passes = plan(regions, settings.region_size, config)
-    looks: dict[int, Look] = {}
-    alone = [p.members[0] for p in passes if len(p.members) == 1]
-    if alone:
-        size = (settings.region_size, settings.region_size)
-        maps = squares[0].maps(frame, flow, np.stack([regions[i] for i in alone]), size)
-        for row, i in enumerate(alone):
-            own = _part(maps, slice(row, row + 1))
-            looks[i] = partial(squares[i].view, own, regions[i], _scale(regions[i], size))
-    for shared in passes:
-        if len(shared.members) > 1:
-            maps = squares[0].maps(frame, flow, shared.corners[None], shared.pixels)
-            looks |= {i: partial(_own_view, squares[i], maps, shared, regions[i]) for i in shared.members}
-    return [looks[i] for i in range(len(extractors))]
+    regions = [e.aim(place) for e, place in zip(extractors, places, strict=True)]
+    if len(extractors) < 2 or not all(isinstance(e, RegionExtractor) for e in extractors):
+        return Aims(regions, [], extractors, places)
+    first = _square(extractors[0])
+    squares = [region_corners(place, first.config.region_scale) for place in places]
+    passes = plan(squares, first.config.region_size, config)
+    for one in passes:
+        if len(one.members) > 1:
+            for member in one.members:
+                regions[member] = _part(_square(extractors[member]), one, squares[member])
+    return Aims(regions, passes, extractors, places)
 
 
-def _scale(corners: Corners, pixels: tuple[int, int]) -> Boxes:
-    """(2,) network pixels per pixel of the frame, across and down."""
-    return np.array([pixels[1] / (corners[2] - corners[0]), pixels[0] / (corners[3] - corners[1])])
+def _square(extractor: Extractor) -> RegionExtractor:
+    assert isinstance(extractor, RegionExtractor)
+    return extractor
 
 
-def _part(maps: Mapping[int, StreamMaps], *index: slice) -> dict[int, StreamMaps]:
-    """The same part of every map."""
+def _map(maps: Mapping[int, StreamMaps], change: Callable[[Tensor], Tensor]) -> dict[int, StreamMaps]:
+    """Every map, changed."""
     return {
-        stage: StreamMaps(both.appearance[index], None if both.motion is None else both.motion[index])
+        stage: StreamMaps(change(both.appearance), None if both.motion is None else change(both.motion))
         for stage, both in maps.items()
     }
 
 
-def _own_view(extractor: RegionExtractor, maps: Mapping[int, StreamMaps], shared: Pass, region: Corners) -> View:
-    """A member's part of a joined pass."""
-    scale = _scale(shared.corners, shared.pixels)
-    strides = {stage: extractor.stride(stage) for stage in maps}
+def _part(extractor: RegionExtractor, seen: Pass, region: Corners) -> Region:
+    """A member's part of a joined pass: as many cells as a view of its own has, about the middle of its region."""
+    scale = np.array(seen.pixels[::-1]) / (seen.corners[2:] - seen.corners[:2])
     # The part begins on a cell of every map, so that one origin serves all.
-    unit = max(strides.values())
-    low = np.floor((region[:2] - shared.corners[:2]) * scale / unit).clip(0).astype(int) * unit
-    high = (region[2:] - shared.corners[:2]) * scale
-    parts: dict[int, StreamMaps] = {}
-    for stage, stride in strides.items():
-        (left, top), (right, bottom) = low // stride, np.ceil(high / stride).astype(int) + 1
-        every, rows, columns = slice(None), slice(top, bottom), slice(left, right)
-        parts |= _part({stage: maps[stage]}, every, every, rows, columns)
-    origin = shared.corners[:2] + low / scale
-    extent = (shared.corners[2:] - origin).clip(max=(high - low) / scale)
-    return extractor.view(parts, np.concatenate([origin, origin + extent]), scale)
+    side, unit = extractor.config.region_size, max(extractor.stride(stage) for stage in extractor.config.stages)
+    middle = ((region[:2] + region[2:]) / 2 - seen.corners[:2]) * scale
+    origin = seen.corners[:2] + np.rint((middle - side / 2) / unit) * unit / scale
+    return extractor.region(np.concatenate([origin, origin + side / scale]), (side, side))
+
+
+def _window(cells: Tensor, top: int, left: int, size: tuple[int, int]) -> Tensor:
+    """Cells (1, C, *size) of a map (1, C, H, W) from a place on; beyond its edge there are more like the outermost."""
+    (height, width), (rows, columns) = size, cells.shape[2:]
+    if 0 <= top <= rows - height and 0 <= left <= columns - width:
+        return cells[:, :, top : top + height, left : left + width]
+    across = torch.arange(left, left + width, device=cells.device).clamp(0, columns - 1)
+    down = torch.arange(top, top + height, device=cells.device).clamp(0, rows - 1)
+    return cells.index_select(2, down).index_select(3, across)

@@ -7,10 +7,16 @@ runs in OpenVINO then has to share with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from typing import TypeVar
 
 import torch
+
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -25,3 +31,19 @@ def computing_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+NOTHING: Future[None] = Future()
+"""What was done long ago."""
+NOTHING.set_result(None)
+
+
+@cache
+def _beside(process: int) -> ThreadPoolExecutor:
+    """The one thread beside those that call, which computes in itself alone; a process that was forked has its own."""
+    return ThreadPoolExecutor(1, f"asmd-{process}", lambda: torch.set_num_threads(1))
+
+
+def beside(work: Callable[[], Result]) -> Future[Result]:
+    """Does something in a thread beside, after all that was given to it before."""
+    return _beside(os.getpid()).submit(work)

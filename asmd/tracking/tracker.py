@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
+from concurrent.futures import wait
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,8 +35,10 @@ from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.openvino_network import QuantisedGraph
 from asmd.tracking.overlap import OverlapRegressor
+from asmd.tracking.regions import POOLED_AT_ONCE, Poolings, Region
 from asmd.tracking.result import Status, TrackResult
-from asmd.tracking.threads import computing_threads
+from asmd.tracking.steps import Steps, alone
+from asmd.tracking.threads import NOTHING, beside, computing_threads
 from asmd.tracking.updates import Updates
 
 VISIBLE_SIDE = 1.0
@@ -43,9 +47,25 @@ VISIBLE_SIDE = 1.0
 REGRESSED = 5
 """Most candidates that box regression averages (FACTS 9, row 24)."""
 
+_Found: TypeAlias = tuple[View, Boxes, float, Boxes]
+"""A view, the best box in it, its log-odds, and that box regressed."""
+
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
 say."""
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Candidates of a frame.
+
+    Attributes:
+        boxes: (N, 4).
+        poolings: how they are pooled from the view that they are for, where that is known.
+    """
+
+    boxes: Boxes
+    poolings: Poolings | None = None
 
 
 class Tracker:
@@ -98,6 +118,7 @@ class Tracker:
         self._proposals = proposals
         self._overlap: OverlapRegressor | None = None
         self._size: FrameSize | None = None
+        self._learning = NOTHING
 
     @classmethod
     def from_pretrained(
@@ -155,6 +176,7 @@ class Tracker:
         if self._flow is not None:
             other._flow = flow or self.flow_stack()
         other._seed, other._size, other._overlap = seed, None, None
+        other._learning = NOTHING
         return other
 
     @property
@@ -170,11 +192,6 @@ class Tracker:
     def uses_flow(self) -> bool:
         """Whether flow is measured."""
         return self._flow is not None
-
-    @property
-    def has_proposals(self) -> bool:
-        """Whether a further source of boxes was given."""
-        return self._proposals is not None
 
     @property
     def place(self) -> Boxes:
@@ -206,6 +223,9 @@ class Tracker:
     @computing_threads(1)
     def begin(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `init` does once the frame and the box (4,) are checked and the flow stack has the frame."""
+        # Nothing of the video before may be under way any more; nor does it matter now what became of it.
+        wait([self._learning])
+        self._learning = NOTHING
         self._size = (frame.shape[0], frame.shape[1])
         self._box = target
         self._rng = np.random.default_rng(self._seed)
@@ -238,16 +258,28 @@ class Tracker:
         frame = check_frame(frame, self._size)
         if self._flow is not None:
             self._flow.push(frame)
-        return self.advance(frame, self._extractor.look(frame, self._flow, self._box), started)
+        self.foresee(self._extractor.aim(self._box))
+        return alone(self.advance(frame, self._extractor.look(frame, self._flow, self._box), started))
 
-    @computing_threads(1)
-    def advance(self, frame: Frame, view: View, started: float) -> TrackResult:
-        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`."""
+    def foresee(self, region: Region | None) -> None:
+        """Does beside what the next view is not needed for; the flow stack has its frame by now.
+
+        Args:
+            region: that the view will be of.
+        """
+        self._foreseen = beside(lambda: self._draw(self._places(), region))
+
+    def advance(self, frame: Frame, view: View, started: float) -> Steps[TrackResult]:
+        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`.
+
+        See `asmd.tracking.steps` for who takes these.
+        """
         assert self._size is not None
+        self.settle()
         self._index += 1
-        raw, margin, reported = self._search(view, self._places())
+        raw, margin, reported = yield from self._search(view, self._foreseen.result())
         if self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0:
-            found = self._redetect(frame, margin)
+            found = yield from self._redetect(frame, margin)
             if found is not None:
                 view, raw, margin, reported = found
         score = float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
@@ -258,11 +290,10 @@ class Tracker:
         follow = search.follow if success else 0.0
         self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
-        if success and self._index % self.config.sampling.interval == 0:
-            self._remember(view)
         if status is Status.FOUND:
             self._last_seen = self._box
-        self._updates.after(self._index, success)
+        # What is learnt of this frame matters on the next: until then it is done beside.
+        self._learning = beside(lambda: self._learn(view, success))
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 
@@ -297,6 +328,7 @@ class Tracker:
     @computing_threads(1)
     def relearn(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `correct` does once the frame and the box (4,) are checked and the flow stack has the frame."""
+        self.settle()
         self._box = target
         self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
         self._shift = self.config.search.shift
@@ -315,6 +347,14 @@ class Tracker:
         self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
+    def settle(self) -> None:
+        """Waits until what the last frame has taught is learnt, which else goes on beside until the next frame comes.
+
+        Whatever went wrong with it is raised here, or by `update` and `correct`, which come here first.
+        """
+        learning, self._learning = self._learning, NOTHING
+        learning.result()
+
     def _places(self) -> list[tuple[Boxes, int]]:
         """Boxes about which to draw candidates, and how many."""
         search = self.config.search
@@ -323,14 +363,21 @@ class Tracker:
             return [(self._box, search.candidates)]
         return [(self._box, search.candidates - moved), (self._flow.moved(self._box), moved)]
 
-    def _search(self, view: View, places: list[tuple[Boxes, int]]) -> tuple[Boxes, float, Boxes]:
-        """Best box, its log-odds, and that box regressed, among candidates drawn about some places."""
+    def _draw(self, places: list[tuple[Boxes, int]], region: Region | None) -> Drawn:
+        """Candidates about some places, and how they are pooled from a view of a region."""
+        assert self._size is not None
+        scale = self.config.search.scale
+        drawn = [candidates.gaussian(box, n, self._shift, scale, self._rng) for box, n in places]
+        boxes = candidates.limit(np.concatenate(drawn), self._size, self._min_side)
+        return Drawn(boxes, region.poolings(boxes) if region and len(boxes) <= POOLED_AT_ONCE else None)
+
+    def _search(self, view: View, drawn: Drawn) -> Steps[tuple[Boxes, float, Boxes]]:
+        """Best box, its log-odds, and that box regressed, among candidates."""
         assert self._size is not None
         search = self.config.search
-        drawn = [candidates.gaussian(box, n, self._shift, search.scale, self._rng) for box, n in places]
-        scored = self._score(view, np.concatenate(drawn))
+        scored = self._score(view, drawn)
         if self._choice.judges(view):
-            return self._choose(*self._choice.judged(scored), search.best)
+            return self._choose(*(yield from self._choice.judged(scored)), search.best)
         order = ranked(scored.margins)
         if self._overlap is None:
             return self._choose(scored, order, search.best)
@@ -347,11 +394,9 @@ class Tracker:
         margins[top] = self._margins(described.identity[torch.from_numpy(top)])
         return self._choose(Scored(view, near, margins, described), order, closer.best)
 
-    def _score(self, view: View, boxes: Boxes) -> Scored:
-        assert self._size is not None
-        boxes = candidates.limit(boxes, self._size, self._min_side)
-        described = view.describe(boxes)
-        return Scored(view, boxes, self._margins(described.identity), described)
+    def _score(self, view: View, drawn: Drawn) -> Scored:
+        described = view.describe(drawn.boxes, drawn.poolings)
+        return Scored(view, drawn.boxes, self._margins(described.identity), described)
 
     def _margins(self, described: Tensor) -> NDArray[np.float64]:
         return np.asarray(self._classifier.margins(described).double().cpu().numpy())
@@ -375,7 +420,7 @@ class Tracker:
         side = np.clip(box[2:], self._last_seen[2:] / most, self._last_seen[2:] * most)
         return np.concatenate([box[:2] + (box[2:] - side) / 2, side])
 
-    def _redetect(self, frame: Frame, margin: float) -> tuple[View, Boxes, float, Boxes] | None:
+    def _redetect(self, frame: Frame, margin: float) -> Steps[_Found | None]:
         """Looks for the lost target where it was seen last, then in the whole frame.
 
         Returns:
@@ -383,17 +428,17 @@ class Tracker:
         """
         config = self.config.redetection
         sure = max(margin, float(np.log(config.threshold / (1 - config.threshold))))
-        found = self._look_again(frame, self._last_seen) if config.enabled else None
+        found = (yield from self._look_again(frame, self._last_seen)) if config.enabled else None
         if found is None or found[2] <= sure:
-            found = self._look_everywhere(frame)
+            found = yield from self._look_everywhere(frame)
         return found if found is not None and found[2] > sure else None
 
-    def _look_again(self, frame: Frame, box: Boxes) -> tuple[View, Boxes, float, Boxes]:
+    def _look_again(self, frame: Frame, box: Boxes) -> Steps[_Found]:
         """A look near a box, as on any other frame."""
         near = self._extractor.look(frame, self._flow, box)
-        return near, *self._search(near, [(box, self.config.search.candidates)])
+        return near, *(yield from self._search(near, self._draw([(box, self.config.search.candidates)], None)))
 
-    def _look_everywhere(self, frame: Frame) -> tuple[View, Boxes, float, Boxes] | None:
+    def _look_everywhere(self, frame: Frame) -> Steps[_Found | None]:
         """A look at the whole frame, then a closer one at the best place; None where there is nothing to look at."""
         assert self._size is not None
         config = self.config.redetection
@@ -407,8 +452,8 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        scored = self._score(view, boxes)
-        return self._look_again(frame, scored.boxes[ranked(scored.margins)[0]])
+        scored = self._score(view, Drawn(candidates.limit(boxes, self._size, self._min_side)))
+        return (yield from self._look_again(frame, scored.boxes[ranked(scored.margins)[0]]))
 
     def _learn_first_frame(self, frame: Frame) -> None:
         assert self._size is not None
@@ -463,6 +508,12 @@ class Tracker:
         wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
         boxes = self._samples(wanted)
         self._choice.fit(view, boxes, self._box)
+
+    def _learn(self, view: View, success: bool) -> None:
+        """What a frame has to teach, once it is known whether the target was found on it."""
+        if success and self._index % self.config.sampling.interval == 0:
+            self._remember(view)
+        self._updates.after(self._index, success)
 
     def _remember(self, view: View) -> None:
         sampling = self.config.sampling

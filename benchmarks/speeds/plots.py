@@ -35,6 +35,7 @@ def draw(record: dict[str, Any], folder: Path) -> list[Path]:
 
 def _stages(rows: Rows) -> Figure:
     presets = list(dict.fromkeys(r["preset"] for r in rows if r["preset"] != "paper"))
+    rows = [r for r in rows if not r["stage"].endswith(", beside")]
     known = [*ORDER, *sorted({r["stage"] for r in rows} - {*ORDER, "all"})]
     figure, axes = figure_of(8.0, 1.6 + 0.7 * len(presets))
     left = dict.fromkeys(presets, 0.0)
@@ -44,7 +45,7 @@ def _stages(rows: Rows) -> Figure:
         colour, hatch = COLOURS[index % len(COLOURS)], ("", "///", "...")[index // len(COLOURS) % 3]
         axes.barh(presets, means, left=list(left.values()), color=colour, hatch=hatch, edgecolor="white", label=stage)
         left = {p: left[p] + m for p, m in zip(presets, means, strict=True)}
-    axes.set_xlabel("mean time of a frame (ms)")
+    axes.set_xlabel("mean time of a frame (ms), without what goes on beside")
     axes.invert_yaxis()
     figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize=8)
     return figure

@@ -56,6 +56,8 @@ def _run(tracker: TrackerLike, name: str, sequence: Sequence, frames: int, first
             first[name] = now() - started
         else:
             tracker.update(frame)
+            if isinstance(tracker, Tracker) and index % BLOCK == 0:
+                tracker.settle()  # before the next one's turn, on whose time it would go on learning
             yield now() - started
         started = now()
 

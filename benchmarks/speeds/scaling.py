@@ -61,7 +61,7 @@ def frame_sizes(clip: Clip, frames: int, preset: str = "realtime") -> list[dict[
     """Cost against the size of the frame: the clip made smaller and larger, target and all.
 
     Returns:
-        A row for each size: the whole frame, and of it decoding, flow, and everything else.
+        A row for each size: decoding, flow, most of it beside, and everything else that the frame waits for.
     """
     rows = []
     for name, height in HEIGHTS.items():
@@ -74,7 +74,7 @@ def frame_sizes(clip: Clip, frames: int, preset: str = "realtime") -> list[dict[
                 if index > 1:
                     tracker.update(frame)
                     timer.close_frame()
-        flow = [f.get("flow", 0.0) for f in timer.frames]
+        flow = [f.get("flow", 0.0) + b.get("flow", 0.0) for f, b in zip(timer.frames, timer.beside, strict=True)]
         rest = [sum(f.values()) - f.get("flow", 0.0) for f in timer.frames]
         decoding = decoding_seconds(sized)
         row = {"size": name, "width": sized.frames[0].shape[1], "height": height}

@@ -17,7 +17,7 @@ def shares(clip: Clip, presets: tuple[str, ...], frames: int) -> list[dict[str, 
 
     Returns:
         A row for each preset and stage, decoding among them; `share` is of the sum over all frames. The row of the
-        stage "all" is the whole frame.
+        stage "all" is the whole frame. Rows of "<stage>, beside" are no part of it, and have a share of 0.
     """
     rows: list[dict[str, Any]] = []
     for preset in presets:
@@ -39,6 +39,10 @@ def shares(clip: Clip, presets: tuple[str, ...], frames: int) -> list[dict[str, 
             rows.append(row | {"share": round(sum(seconds) / whole, 4)} | _spread(seconds))
         rows.append({"preset": preset, "stage": "all", "mean": round(1e3 * whole / len(per_frame), 3), "share": 1.0})
         rows[-1] |= Times.of(per_frame).row()
+        for name in sorted({k for f in timer.beside for k in f}):
+            seconds = [f.get(name, 0.0) for f in timer.beside]
+            row = {"preset": preset, "stage": f"{name}, beside", "mean": round(1e3 * sum(seconds) / len(seconds), 3)}
+            rows.append(row | {"share": 0.0} | _spread(seconds))
         for row in rows:
             if row["preset"] == preset:
                 print(f"{preset:9} {row['stage']:18} {row['mean']:8.2f} ms  {100 * row['share']:5.1f} %", flush=True)

@@ -1,18 +1,21 @@
 """Where the time of a frame goes: own time of each stage, told by wrapping its functions for the while.
 
-Nothing is in the tracker for it, so that it costs nothing when it is off; on, it costs about a microsecond a call.
+Nothing is in the tracker for it, so that it costs nothing when it is off; on, it costs about a microsecond a call. What
+goes on beside, in another thread than the timer was made in, is not part of a frame's time but for the waiting for it.
 """
 
 from __future__ import annotations
 
 import functools
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
 
 from asmd.flow import FlowStack
-from asmd.tracking import box_regression, candidates, features, tracker
+from asmd.tracking import box_regression, candidates, features, regions, tracker
 from asmd.tracking.classifier import Classifier, Course
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.memory import Memory
@@ -26,16 +29,19 @@ STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("network", FeatureNetwork, ("maps",)),
     ("cells", features.RegionExtractor, ("view",)),
     ("pooling", features.RegionView, ("describe",)),
+    ("pooling", regions.Region, ("poolings",)),
     ("pooling", features.CropView, ("describe",)),
     ("candidates", candidates, ("gaussian", "close", "samples", "fits", "limit", "grid")),
     ("classifier scores", Classifier, ("margins",)),
     ("classifier update", Course, ("__init__", "advance")),
     ("overlap", OverlapRegressor, ("predict", "learn")),
     ("judging", box_regression.LearnedRegressor, ("judge",)),
+    ("judging", box_regression._Told, ("result",)),
     ("box regression", box_regression.LearnedRegressor, ("predict",)),
     ("box regression", box_regression.BoxRegressor, ("predict",)),
     ("memory", Memory, ("add", "short", "long")),
     ("confidence", Confidence, ("update",)),
+    ("waiting", Future, ("result",)),
     ("rest", tracker.Tracker, ("update",)),
 )
 """Stage, where its functions are, and their names. A function's time is less that of those it calls that are here."""
@@ -49,17 +55,22 @@ class StageTimer:
 
     Attributes:
         frames: for each frame that was closed, seconds of each stage.
+        beside: as long, seconds of what went on beside and came to its end by then.
     """
 
     def __init__(self) -> None:
         self.frames: list[dict[str, float]] = []
-        self._now: dict[str, float] = defaultdict(float)
-        self._inner: list[float] = []
+        self.beside: list[dict[str, float]] = []
+        self._thread, self._lock = threading.get_ident(), threading.Lock()
+        self._now: dict[bool, dict[str, float]] = {here: defaultdict(float) for here in (True, False)}
+        self._local = threading.local()
 
     def close_frame(self) -> None:
         """What has been measured since the last call is one frame's."""
-        self.frames.append(dict(self._now))
-        self._now.clear()
+        with self._lock:
+            for kept, here in ((self.frames, True), (self.beside, False)):
+                kept.append(dict(self._now[here]))
+                self._now[here].clear()
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -98,12 +109,20 @@ class StageTimer:
 
         return timed
 
+    @property
+    def _inner(self) -> list[float]:
+        """Time of the stages within those that the calling thread is in."""
+        inner: list[float] = self._local.__dict__.setdefault("inner", [])
+        return inner
+
     def _enter(self) -> float:
         self._inner.append(0.0)
         return now()
 
     def _leave(self, stage: str, started: float) -> None:
-        spent = now() - started
-        self._now[stage] += spent - self._inner.pop()
-        if self._inner:
-            self._inner[-1] += spent
+        spent, inner = now() - started, self._inner
+        own = spent - inner.pop()
+        with self._lock:
+            self._now[threading.get_ident() == self._thread][stage] += own
+        if inner:
+            inner[-1] += spent

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asmd.models.pooling import bin_weights, pool_boxes
+from asmd.models.pooling import Pooling, bin_weights, pool_boxes
 
 
 def pool_one(features: torch.Tensor, corners: torch.Tensor, bins: int) -> torch.Tensor:
@@ -109,3 +110,14 @@ def test_huge_on_one_side_and_off_the_map_on_the_other() -> None:
     assert torch.allclose(bins[:, 1], share.expand(3, 2))
     tall = wide[:, [1, 0, 3, 2]]
     assert torch.allclose(pool_one(features.transpose(0, 1), tall, 3).view(3, 3, 2), bins.transpose(0, 1))
+
+
+def test_boxes_are_laid_out_before_the_maps_are_there() -> None:
+    maps = [torch.randn(9, 7, 5), torch.randn(4, 6, 5)]
+    corners = torch.tensor([[1.2, -0.1, 4.9, 6.0], [2.0, 2.5, 9.5, 5.5]]).expand(2, 2, 4)
+    pooling = Pooling.of([(9, 7), (4, 6)], corners, 3)
+    assert torch.equal(pooling.pool(maps), pool_boxes(maps, corners, 3))
+    torch.testing.assert_close(pooling.weights.sum(2), torch.ones(9, 4))
+    assert Pooling.of([(9, 7), (4, 6)], corners[:, :0], 3).pool(maps).shape == (0, 2, 9, 5)
+    with pytest.raises(ValueError, match="cannot be pooled as those of"):
+        pooling.pool(maps[::-1])

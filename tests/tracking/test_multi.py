@@ -98,7 +98,6 @@ def test_the_same_seed_gives_the_same_boxes(network: SpatiotemporalResNet, discs
 def test_without_sharing_targets_do_not_know_of_each_other(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:
     """Each has the boxes of a tracker of its own, but for what a batch of regions may round differently."""
     multi = MultiTracker(Tracker(network, QUICK), sharing=SEPARATE)
-    multi._threads = 1
     alone = [Tracker(network, QUICK, seed=n) for n in range(2)]
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     for tracker, box in zip(alone, (discs.box(0), discs.second(0)), strict=True):
@@ -195,12 +194,18 @@ def test_a_failing_target_does_not_disturb_the_other(
     def fail(*_: object) -> TrackResult:
         raise ZeroDivisionError("by a test")
 
-    monkeypatch.setattr(multi._trackers[0], "advance", fail)
+    monkeypatch.setattr(multi._trackers[0]._classifier, "margins", fail)
     with pytest.raises(TargetsFailedError, match="target 0 failed: ZeroDivisionError: by a test") as caught:
         multi.update(discs.both(1))
     assert list(caught.value.failures) == [0] and list(caught.value.results) == [1]
     assert multi.targets == (1,)
     assert iou(multi.update(discs.both(2))[1].box, discs.second(2)) > 0.5
+    multi._trackers[1].settle()
+    monkeypatch.setattr(multi._trackers[1]._updates, "after", fail)
+    assert list(multi.update(discs.both(3))) == [1]
+    with pytest.raises(TargetsFailedError, match="target 1 failed"):
+        multi.update(discs.both(4))
+    assert multi.targets == ()
 
 
 def test_what_cannot_be_tracked_changes_nothing(network: SpatiotemporalResNet, discs: TwoDiscs) -> None:

@@ -33,10 +33,10 @@ def test_the_same_as_in_torch(config: RefinementConfig) -> None:
     bias = head.bias(target)
     expected = head(pooled, target, bias)
     graph = OpenVINOHead(head, {1, 4}, SHAPES, STRIDES)
-    said = head.told(graph.read(maps, corners, target), bias)
+    said = head.told(graph.read(maps, corners, target).result(), bias)
     np.testing.assert_allclose(said.moves, expected.moves, atol=1e-4)
     np.testing.assert_allclose(said.quality, expected.quality, atol=1e-4)
-    alone = head.told(graph.read(maps, corners[2:3], target), bias)
+    alone = head.told(graph.read(maps, corners[2:3], target).result(), bias)
     np.testing.assert_allclose(alone.moves[0], expected.moves[2], atol=1e-4)
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -13,17 +13,24 @@ from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.flow import FlowConfig, FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.features import FeatureConfig, RegionExtractor, RegionView, View
+from asmd.sequence import Frame
+from asmd.tracking.features import Extractor, FeatureConfig, RegionExtractor, RegionView, View
 from asmd.tracking.inputs import region_corners
 from asmd.tracking.network import FeatureNetwork
-from asmd.tracking.sharing import SharingConfig, look_at_all, plan
+from asmd.tracking.sharing import SharingConfig, _window, aim, plan
 
 SIDE = 257
 NEVER = SharingConfig(tolerance=0.0)
 
 
-def views_of(*args: Any) -> list[View]:
-    return [look() for look in look_at_all(*args)]
+def views_of(
+    frame: Frame,
+    flow: FlowStack | None,
+    extractors: Sequence[Extractor],
+    boxes: Sequence[Boxes],
+    config: SharingConfig,
+) -> list[View]:
+    return [look() for look in aim(extractors, boxes, config).look(frame, flow)]
 
 
 def square(x: int, y: int, side: int) -> np.ndarray:
@@ -119,6 +126,32 @@ def test_a_view_of_a_joined_pass_describes_boxes_as_one_of_its_own(
         moved = (near(one, box) * near(other, box + np.array([14, 14, 0, 0]))).sum(1)
         assert (same > 0.97).all()
         assert (same > moved).all()
+
+
+def test_a_view_of_a_joined_pass_has_the_form_of_one_of_its_own(
+    extractors: list[RegionExtractor], scene: Scene
+) -> None:
+    """Else neither the head's graph nor what was foreseen would suit it."""
+    aims = aim(extractors, BOXES, SharingConfig())
+    assert [one.members for one in aims.passes] == [(0, 1)]
+    frame = scene.frame(0)
+    for look, region, extractor, box in zip(aims.look(frame, None), aims.regions, extractors, BOXES, strict=True):
+        view, own = look(), extractor.look(frame, None, box)
+        assert isinstance(view, RegionView) and region is not None
+        assert [m.shape for m in view.maps] == [m.shape for m in own.maps]
+        assert {s: cells.shape for s, (cells, _) in view.appearance.items()} == {
+            s: cells.shape for s, (cells, _) in own.appearance.items()
+        }
+        near = box + np.random.default_rng(0).normal(0, 2, (20, 4))
+        assert torch.equal(view.describe(near).identity, view.describe(near, region.poolings(near)).identity)
+
+
+def test_beyond_a_joined_pass_there_are_more_cells_like_the_outermost() -> None:
+    cells = torch.arange(12.0).view(1, 1, 3, 4)
+    inside = _window(cells, 1, 1, (2, 3))
+    assert inside.tolist() == [[[[5, 6, 7], [9, 10, 11]]]]
+    over = _window(cells, -1, 2, (3, 3))
+    assert over.tolist() == [[[[2, 3, 3], [2, 3, 3], [6, 7, 7]]]]
 
 
 def test_views_of_a_batch_are_those_of_single_looks(extractors: list[RegionExtractor], scene: Scene) -> None:

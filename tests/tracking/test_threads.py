@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -11,7 +14,7 @@ from quick_preset import QUICK
 
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking import tracker as trackers
-from asmd.tracking.threads import computing_threads
+from asmd.tracking.threads import NOTHING, _beside, beside, computing_threads
 from asmd.tracking.tracker import Tracker
 
 
@@ -64,3 +67,26 @@ def test_boxes_do_not_depend_on_the_number_of_threads(network: SpatiotemporalRes
         return np.array([tracker.update(scene.frame(t)).box for t in range(1, 20)])
 
     np.testing.assert_array_equal(boxes(1), boxes(2))
+
+
+def test_what_is_done_beside_is_done_in_order_and_in_one_thread() -> None:
+    done: list[int] = []
+
+    def note(number: int) -> tuple[int, int]:
+        time.sleep(0.01 if number == 0 else 0)
+        done.append(number)
+        return threading.get_ident(), torch.get_num_threads()
+
+    seen = {beside(lambda n=n: note(n)) for n in range(5)}  # type: ignore[misc]
+    (thread,) = {future.result() for future in seen}
+    assert done == [0, 1, 2, 3, 4]
+    assert thread[0] != threading.get_ident() and thread[1] == 1
+    assert torch.get_num_threads() == 2
+    assert NOTHING.result() is None
+    with pytest.raises(ZeroDivisionError):
+        beside(lambda: 1 / 0).result()
+
+
+def test_a_forked_process_has_a_thread_of_its_own() -> None:
+    beside(lambda: None).result()
+    assert _beside(os.getpid()) is _beside(os.getpid()) is not _beside(-1)

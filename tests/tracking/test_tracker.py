@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from asmd.sequence import Frame
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
 from asmd.tracking.result import Status
+from asmd.tracking.steps import Steps
 from asmd.tracking.tracker import Tracker
 
 SMALL = replace(
@@ -71,7 +73,11 @@ def test_a_lost_object_is_looked_for_where_it_was_last(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even where the look at the whole frame finds nothing, as with a small object in a large frame."""
-    monkeypatch.setattr(Tracker, "_look_everywhere", lambda *_: None)
+
+    def nothing(*_: object) -> Steps[None]:
+        yield from ()
+
+    monkeypatch.setattr(Tracker, "_look_everywhere", nothing)
     tracker = Tracker(network, SMALL)
     tracker.init(scene.frame(0), scene.box(0))
     for _ in range(9):
@@ -92,6 +98,51 @@ def test_same_seed_same_boxes_bit_for_bit(network: SpatiotemporalResNet, scene: 
     tracker.reseed(5)
     different = run(tracker, scene, 8)
     assert any((a != b).any() for (a, _, _), (b, _, _) in zip(first, different, strict=True))
+
+
+def test_what_goes_wrong_with_learning_is_said_on_the_next_frame(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tracker = Tracker(network, SMALL)
+    tracker.init(scene.frame(0), scene.box(0))
+    with monkeypatch.context() as patched:
+
+        def fail(*_: object) -> None:
+            raise ZeroDivisionError("by a test")
+
+        patched.setattr(tracker._updates, "after", fail)
+        tracker.update(scene.frame(1))
+        with pytest.raises(ZeroDivisionError):
+            tracker.settle()
+        tracker.settle()
+        tracker.update(scene.frame(2))
+        with pytest.raises(ZeroDivisionError):
+            tracker.update(scene.frame(3))
+        # It goes on from there, and a new video knows nothing of it.
+        assert iou(tracker.update(scene.frame(3)).box, scene.box(3)) > 0.5
+        tracker.init(scene.frame(0), scene.box(0))
+    assert iou(tracker.update(scene.frame(1)).box, scene.box(1)) > 0.5
+
+
+def test_what_is_learnt_beside_is_there_for_the_next_frame(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long it takes: boxes are those of a tracker that waits for it at once."""
+    learn = Tracker._learn
+
+    def slowly(*arguments: object) -> None:
+        time.sleep(0.02)
+        learn(*arguments)  # type: ignore[arg-type]
+
+    quick, slow = Tracker(network, SMALL, seed=3), Tracker(network, SMALL, seed=3)
+    quick.init(scene.frame(0), scene.box(0))
+    slow.init(scene.frame(0), scene.box(0))
+    for t in range(1, 13):
+        expected = quick.update(scene.frame(t)).box
+        quick.settle()
+        with monkeypatch.context() as patched:
+            patched.setattr(Tracker, "_learn", slowly)
+            assert (slow.update(scene.frame(t)).box == expected).all()
 
 
 def test_proposals_are_asked_only_when_lost(network: SpatiotemporalResNet, scene: Scene) -> None:
@@ -254,6 +305,7 @@ def test_memory_does_not_grow(network: SpatiotemporalResNet, scene: Scene) -> No
     kept = []
     for t in range(1, 12):
         tracker.update(scene.frame(t))
+        tracker.settle()
         kept.append(held())
     # Every second frame is remembered, of which the memories hold the last three and any four.
     assert start == kept[0] < kept[1] == kept[2] < kept[3] == kept[4] < kept[5] == kept[6] < kept[7]

@@ -35,6 +35,7 @@ def steps_by_frame(
     for t in range(1, 13):
         made.append(0)
         tracker.update(scene.frame(t))
+        tracker.settle()
     return tracker, made[1:]
 
 

@@ -139,6 +139,8 @@ def test_grey_blur_brightness_and_still() -> None:
 class Capture:
     """A network that keeps what it is shown."""
 
+    device = torch.device("cpu")
+
     def maps(self, rgb: np.ndarray, flow: np.ndarray, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         self.rgb, self.flow = rgb, flow
         return {stage: StreamMaps(torch.zeros(len(rgb), 1, 7, 7), None) for stage in stages}
@@ -195,7 +197,7 @@ def test_regions_are_those_of_the_tracker() -> None:
     np.testing.assert_array_equal(batch.rgb.numpy(), network.rgb)
     np.testing.assert_array_equal(batch.flow.numpy(), network.flow.astype(np.float16))
     assert batch.corners is not None
-    np.testing.assert_allclose(batch.corners[:3].numpy(), view.pixels(to_corners(BOXES)).numpy(), atol=1e-4)
+    np.testing.assert_allclose(batch.corners[:3].numpy(), view.region.pixels(to_corners(BOXES)).numpy(), atol=1e-4)
 
 
 def several(count: int) -> list[Sequence]:
