@@ -154,8 +154,11 @@ class TrackerConfig:
 
     @classmethod
     def accurate(cls) -> TrackerConfig:
-        """Settings chosen for accuracy, whatever they cost: the region in more pixels than `realtime` has."""
-        return cls()
+        """Settings chosen for accuracy, whatever they cost: a wider region than `realtime` has, in floating point.
+
+        The target is seen in about as many pixels as there, on which the learnt head was trained.
+        """
+        return cls(features=FeatureConfig(region_scale=6.0))
 
     @classmethod
     def realtime(cls) -> TrackerConfig:
