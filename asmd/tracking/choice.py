@@ -14,7 +14,21 @@ from asmd.boxes import Boxes
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, RegionView, View
+from asmd.tracking.regions import Poolings
 from asmd.tracking.steps import Steps, awaited
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Candidates of a frame.
+
+    Attributes:
+        boxes: (N, 4).
+        poolings: how they are pooled from the view that they are for, where that is known.
+    """
+
+    boxes: Boxes
+    poolings: Poolings | None = None
 
 
 @dataclass(frozen=True)

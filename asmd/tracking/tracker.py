@@ -5,10 +5,9 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from concurrent.futures import wait
-from dataclasses import dataclass
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -27,7 +26,7 @@ from asmd.tracking.augmentation import augmented
 from asmd.tracking.box_regression import LearnedRegressor, head_graph
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
-from asmd.tracking.choice import Choice, Scored, ranked
+from asmd.tracking.choice import Choice, Drawn, Scored, ranked
 from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
@@ -35,7 +34,7 @@ from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.memory import Memory
 from asmd.tracking.openvino_network import QuantisedGraph
 from asmd.tracking.overlap import OverlapRegressor
-from asmd.tracking.regions import POOLED_AT_ONCE, Poolings, Region
+from asmd.tracking.regions import POOLED_AT_ONCE, Region
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.steps import Steps, alone
 from asmd.tracking.threads import NOTHING, beside, computing_threads
@@ -53,19 +52,6 @@ _Found: TypeAlias = tuple[View, Boxes, float, Boxes]
 ProposalSource: TypeAlias = Callable[[Frame, Boxes, np.random.Generator], Boxes]
 """Gives boxes (N, 4) of a frame that may hold the lost target, whose last box was (4,): a region-proposal network,
 say."""
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """Candidates of a frame.
-
-    Attributes:
-        boxes: (N, 4).
-        poolings: how they are pooled from the view that they are for, where that is known.
-    """
-
-    boxes: Boxes
-    poolings: Poolings | None = None
 
 
 class Tracker:
@@ -118,7 +104,8 @@ class Tracker:
         self._proposals = proposals
         self._overlap: OverlapRegressor | None = None
         self._size: FrameSize | None = None
-        self._learning = NOTHING
+        self._learning: Future[None] = NOTHING
+        self._foreseen: Future[Any] = NOTHING
 
     @classmethod
     def from_pretrained(
@@ -176,7 +163,7 @@ class Tracker:
         if self._flow is not None:
             other._flow = flow or self.flow_stack()
         other._seed, other._size, other._overlap = seed, None, None
-        other._learning = NOTHING
+        other._learning = other._foreseen = NOTHING
         return other
 
     @property
@@ -224,7 +211,7 @@ class Tracker:
     def begin(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `init` does once the frame and the box (4,) are checked and the flow stack has the frame."""
         # Nothing of the video before may be under way any more; nor does it matter now what became of it.
-        wait([self._learning])
+        wait([self._learning, self._foreseen])
         self._learning = NOTHING
         self._size = (frame.shape[0], frame.shape[1])
         self._box = target
@@ -329,6 +316,7 @@ class Tracker:
     def relearn(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `correct` does once the frame and the box (4,) are checked and the flow stack has the frame."""
         self.settle()
+        wait([self._foreseen])  # of an update that failed, if it is under way
         self._box = target
         self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
         self._shift = self.config.search.shift

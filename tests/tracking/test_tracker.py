@@ -124,6 +124,31 @@ def test_what_goes_wrong_with_learning_is_said_on_the_next_frame(
     assert iou(tracker.update(scene.frame(1)).box, scene.box(1)) > 0.5
 
 
+def test_a_frame_that_fails_leaves_nothing_under_way(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was got ready for it draws from the generator, which is the next video's by the time that it is done."""
+    draw = Tracker._draw
+
+    def slowly(self: Tracker, *arguments: object) -> object:
+        time.sleep(0.05)
+        return draw(self, *arguments)  # type: ignore[arg-type]
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by a test")
+
+    fresh, tracker = Tracker(network, SMALL, seed=3), Tracker(network, SMALL, seed=3)
+    expected = run(fresh, scene, 4)
+    tracker.init(scene.frame(0), scene.box(0))
+    with monkeypatch.context() as patched:
+        patched.setattr(Tracker, "_draw", slowly)
+        patched.setattr(tracker.extractor, "look", fail)
+        with pytest.raises(ZeroDivisionError):
+            tracker.update(scene.frame(1))
+    for (one, _, _), (other, _, _) in zip(run(tracker, scene, 4), expected, strict=True):
+        assert (one == other).all()
+
+
 def test_what_is_learnt_beside_is_there_for_the_next_frame(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
