@@ -131,7 +131,7 @@ def test_a_frame_that_fails_leaves_nothing_under_way(
     draw = Tracker._draw
 
     def slowly(self: Tracker, *arguments: object) -> object:
-        time.sleep(0.05)
+        time.sleep(0.1)
         return draw(self, *arguments)  # type: ignore[arg-type]
 
     def fail(*_: object) -> None:
