@@ -2,17 +2,20 @@
 
 Each target has a tracker of its own: a classifier, a memory, a seed. What does not depend on the target is done once a
 frame: the flow, and where search regions overlap the pass through the network (`asmd.tracking.sharing`). The
-targets take turns in the rest, so that the cores are in use while one of them waits (`asmd.tracking.steps`).
+targets take turns in the rest, so that the cores are in use while one of them waits (`asmd.tracking.steps`); only their
+first frames are learnt in a thread each.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
+import torch
 from numpy.typing import ArrayLike
 
 from asmd.boxes import Boxes
@@ -48,6 +51,7 @@ class MultiTracker:
         self._seed = seed
         self.sharing = sharing or SharingConfig()
         self._flow = tracker.flow_stack() if tracker.uses_flow else None
+        self._threads = torch.get_num_threads()
         self.reset()
 
     @classmethod
@@ -239,18 +243,25 @@ class MultiTracker:
             raise TrackerStateError(f"there is no target {target}; there are: {there}")
         return self._trackers[target]
 
+    @computing_threads(1)
     def _begin(self, frame: Frame, boxes: Iterable[Boxes]) -> Results:
         started = time.perf_counter()
-        begun: dict[int, TrackResult | Exception] = {}
+        new: dict[int, tuple[Tracker, Boxes]] = {}
         for box in boxes:
-            number = self._next
+            new[self._next] = self._like.sibling(self._seed + self._next, self._flow), box
             self._next += 1
-            self._trackers[number] = tracker = self._like.sibling(self._seed + number, self._flow)
+        self._trackers |= {number: tracker for number, (tracker, _) in new.items()}
+
+        def begin(tracker: Tracker, box: Boxes) -> TrackResult | Exception:
             try:
-                begun[number] = tracker.begin(frame, box, started)
+                return tracker.begin(frame, box, started)
             except Exception as error:
-                begun[number] = error
-        return self._keep(begun, started)
+                return error
+
+        # Unlike on later frames the operations are large: a thread for each target pays.
+        with ThreadPoolExecutor(self._threads, "asmd-target", lambda: torch.set_num_threads(1)) as pool:
+            begun = {number: pool.submit(begin, *own) for number, own in new.items()}
+        return self._keep({number: future.result() for number, future in begun.items()}, started)
 
     def _keep(self, answers: Mapping[int, TrackResult | Exception], started: float) -> Results:
         """Keeps the targets' results; targets that failed are dropped."""
