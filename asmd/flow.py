@@ -123,7 +123,7 @@ class FlowStack:
 
     def __init__(self, config: FlowConfig | None = None, dense: bool = True) -> None:
         self.config, self.dense = config or FlowConfig(), dense
-        # An algorithm keeps notes while it runs, and targets of one video ask from threads of their own.
+        # An algorithm keeps notes while it runs, so that no two threads may share one.
         self._local = threading.local()
         self._grey: NDArray[np.uint8] | None = None
         self._before: NDArray[np.uint8] | None = None

@@ -96,6 +96,8 @@ class View(Protocol):
 
     bounds: Boxes
     """(4,) the part of the frame in which boxes can be described well."""
+    lasting: bool
+    """Whether it needs neither the frame nor its flow any more, which the next frame takes the place of."""
 
     def describe(self, boxes: Boxes, poolings: Poolings | None = None) -> Descriptors:
         """What is known of boxes (N, 4); `poolings` are those of the view's region, where they are at hand."""
@@ -164,6 +166,8 @@ class RegionView:
         maps: cells (H, W, C) of each stage and stream, as candidates are pooled from.
         appearance: stage -> cells (H, W, C) of the appearance stream, of unit length, with all channels, and stride.
     """
+
+    lasting = True
 
     def __init__(self, region: Region, maps: list[Tensor], appearance: dict[int, tuple[Tensor, int]]) -> None:
         self.region, self.maps, self.appearance = region, maps, appearance
@@ -313,6 +317,8 @@ class RegionExtractor:
 
 class CropView:
     """A frame from which every candidate is cropped."""
+
+    lasting = False
 
     def __init__(self, frame: Frame, flow: FlowStack | None, inputs: _Inputs, config: FeatureConfig) -> None:
         self.bounds = np.array([0, 0, frame.shape[1], frame.shape[0]], dtype=np.float64)

@@ -3,6 +3,8 @@
 The network is worth spreading over cores. The rest of a frame is some hundred small operations, for which a second
 thread gains little and costs more: between them torch's threads wait by spinning, on the cores that a network which
 runs in OpenVINO then has to share with them.
+
+What a frame's answer does not wait for is done in one thread beside, while the network is at the next frame.
 """
 
 from __future__ import annotations

@@ -283,6 +283,8 @@ class Tracker:
             self._last_seen = self._box
         # What is learnt of this frame matters on the next: until then it is done beside.
         self._learning = beside(lambda: self._learn(view, success))
+        if not view.lasting:
+            self.settle()
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
         return TrackResult(self._index, box, score, status, time.perf_counter() - started)
 

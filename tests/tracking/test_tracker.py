@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -30,6 +31,9 @@ SMALL = replace(
     ),
 )
 """The preset with a smaller region and fewer samples, to be quick."""
+
+
+KINDS: tuple[Literal["gaussian"], Literal["uniform"]] = ("gaussian", "uniform")
 
 
 def run(tracker: Tracker, scene: Scene, frames: int, hidden: range = range(0)) -> list[tuple[Boxes, float, Status]]:
@@ -122,6 +126,49 @@ def test_what_goes_wrong_with_learning_is_said_on_the_next_frame(
         assert iou(tracker.update(scene.frame(3)).box, scene.box(3)) > 0.5
         tracker.init(scene.frame(0), scene.box(0))
     assert iou(tracker.update(scene.frame(1)).box, scene.box(1)) > 0.5
+
+
+@pytest.mark.parametrize("extractor", ["region", "crop"])
+def test_a_caller_may_use_its_frame_again(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch, extractor: str
+) -> None:
+    """As soon as it has its answer, even if what the frame taught is not learnt by then."""
+    learn = Tracker._learn
+
+    def slowly(*arguments: object) -> None:
+        time.sleep(0.02)
+        learn(*arguments)  # type: ignore[arg-type]
+
+    few = {"min_iou": 0.7}, {"max_iou": 0.5}
+    positives, negatives = (SampleConfig(kind, 0.3, 5, 12, **limits) for kind, limits in zip(KINDS, few, strict=True))
+    config = replace(
+        SMALL,
+        features=replace(SMALL.features, extractor=extractor, crop_size=64),
+        search=replace(SMALL.search, candidates=12),
+        sampling=replace(
+            SMALL.sampling,
+            initial_positives=positives,
+            initial_near=negatives,
+            initial_whole=12,
+            memory_negatives=negatives,
+            update_positives=positives,
+            update_negatives=negatives,
+            interval=1,
+        ),
+        memory=replace(SMALL.memory, short_interval=1),
+        overlap=replace(SMALL.overlap, candidates=0),
+        regression=replace(SMALL.regression, samples=20),
+    )
+    monkeypatch.setattr(Tracker, "_learn", slowly)
+    kept, reused = Tracker(network, config, seed=3), Tracker(network, config, seed=3)
+    buffer = scene.frame(0).copy()
+    kept.init(scene.frame(0), scene.box(0))
+    reused.init(buffer, scene.box(0))
+    for t in range(1, 6):
+        buffer[:] = scene.frame(t)
+        one, other = kept.update(scene.frame(t)), reused.update(buffer)
+        buffer[:] = 0
+        assert (one.box == other.box).all() and one.score == other.score
 
 
 def test_a_frame_that_fails_leaves_nothing_under_way(
