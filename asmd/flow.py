@@ -29,7 +29,7 @@ FLOW_LIMIT = 20.0
 """Displacements beyond this many pixels are clipped."""
 
 LEAST_SIDE = 32
-"""Least side of what flow is measured on, in pixels, where the frame is that large."""
+"""Least side of what flow is measured on, in pixels; a smaller image is made that large by its edge."""
 
 NETWORK_SCALE = 127.5 / (255 * 0.226) / FLOW_LIMIT
 """Maps pixels to the network's input: +-20 px spans the 8-bit range, divided by ImageNet's mean standard deviation."""
@@ -83,7 +83,13 @@ def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:
         raise ConfigError(f"unknown flow method {name!r}: choose dis or tvl1")
 
     def compute(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow:
-        return np.asarray(engine.calc(before, after, None), dtype=np.float32)  # type: ignore[call-overload]
+        height, width = before.shape
+        if min(height, width) < LEAST_SIDE:
+            # On images less high than that DIS reads beyond its pyramid, and now and then takes the process along.
+            more = max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width)
+            before, after = (np.pad(image, [(0, m) for m in more], mode="edge") for image in (before, after))
+        flow = np.asarray(engine.calc(before, after, None), dtype=np.float32)  # type: ignore[call-overload]
+        return flow[:height, :width]
 
     return compute
 

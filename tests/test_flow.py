@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import cv2
 import numpy as np
 import pytest
@@ -127,3 +130,17 @@ def test_flow_about_a_box_carries_it_as_that_of_the_whole_frame(near_side: int) 
         assert np.isfinite(stack.moved(np.array(beyond))).all()
     stack.reset()
     np.testing.assert_array_equal(stack.moved(box), box)
+
+
+@pytest.mark.parametrize("shape", [(29, 102), (31, 118), (16, 128), (1, 40), (20, 20)])
+def test_low_images_are_measured_without_a_crash(shape: tuple[int, int]) -> None:
+    """In a process of its own, since a crash would be the end of this one; OpenCV's was by chance, hence the many."""
+    code = (
+        "import numpy as np; from asmd.flow import flow_method\n"
+        "draw = np.random.default_rng(0)\n"
+        "for _ in range(300):\n"
+        f"    images = draw.integers(0, 255, (2, *{shape}), np.uint8)\n"
+        f"    assert flow_method('dis')(*images).shape == (*{shape}, 2)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

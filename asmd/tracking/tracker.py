@@ -254,9 +254,7 @@ class Tracker:
         Args:
             region: that the view will be of.
         """
-        # OpenCV's flow has crashed in the thread beside, rarely: it stays in the caller's.
-        places = self._places()
-        self._foreseen = beside(lambda: self._draw(places, region))
+        self._foreseen = beside(lambda: self._draw(self._places(), region))
 
     def advance(self, frame: Frame, view: View, started: float) -> Steps[TrackResult]:
         """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`.
