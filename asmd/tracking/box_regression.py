@@ -126,16 +126,21 @@ def head_graph(head: BoxRefinement, extractor: Extractor, counts: Collection[int
         return None
     if extractor.backend != "openvino":
         return None
-    return OpenVINOHead(head, counts, tuple(map(extractor.shape, stages)), [extractor.stride(s) for s in stages])
+    shapes, strides = tuple(map(extractor.shape, stages)), [extractor.stride(stage) for stage in stages]
+    return OpenVINOHead(head, counts, shapes, strides, extractor.dtype)
 
 
 @dataclass(frozen=True, eq=False)
 class _Told:
-    """What a head will have said."""
+    """What a head says; see `asmd.tracking.steps.Pending`."""
 
     reading: Reading
     head: BoxRefinement
     bias: Tensor
+
+    def begin(self) -> None:
+        """Lets it go on by itself."""
+        self.reading.begin()
 
     @torch.inference_mode()
     def result(self) -> Refined:

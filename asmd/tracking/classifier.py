@@ -120,7 +120,7 @@ class Classifier:
         self._gain = 1.0 / max(float((samples - self._mean).square().mean().sqrt()), 1e-6)
 
     def _standard(self, samples: Tensor) -> Tensor:
-        return (samples.float() - self._mean) * self._gain
+        return (samples - self._mean).mul_(self._gain)
 
     @torch.inference_mode()
     def margins(self, samples: Tensor) -> Tensor:
@@ -149,13 +149,18 @@ class Classifier:
         """
         return Course(self, positives, negatives, steps, rate).advance(steps)
 
-    def _dropout(self, count: int) -> Tensor:
-        """Factors (M, N, H) of hidden units; one factor where none is ever dropped."""
+    def _dropout(self, count: int) -> tuple[Tensor, Tensor]:
+        """Factors (M, N, H) of the units of both hidden layers; one factor where none is ever dropped."""
         share = self.config.dropout
         if share == 0:
-            return self._mean.new_ones(())
-        drawn = torch.rand(self.config.members, count, self.config.hidden, generator=self._generator)
-        return ((drawn >= share).float() / (1 - share)).to(self._mean.device)
+            return (self._mean.new_ones(()),) * 2
+        first, second = (
+            torch.rand(2, self.config.members, count, self.config.hidden, generator=self._generator)
+            .ge_(share)
+            .mul_(1 / (1 - share))
+            .to(self._mean.device)
+        )
+        return first, second
 
     def step(self, samples: Tensor, positives: int, momenta: Parameters, rate: float) -> Tensor:
         """One step of SGD on descriptors (N, D), of which so many, the first, are the target's; the loss."""
@@ -163,8 +168,7 @@ class Classifier:
         x = self._standard(samples).to(samples.dtype)
         labels = torch.zeros(len(x), device=x.device)
         labels[:positives] = 1
-        keep = (self._dropout(len(x)), self._dropout(len(x)))
-        loss, found = gradients(x, labels, keep, self.parameters, config.smoothing, config.clip)
+        loss, found = gradients(x, labels, self._dropout(len(x)), self.parameters, config.smoothing, config.clip)
         for index, (value, momentum, gradient) in enumerate(zip(self.parameters, momenta, found, strict=True)):
             factor, decay = config.factors(index)
             momentum.mul_(config.momentum).add_(gradient).add_(value, alpha=decay)

@@ -231,6 +231,11 @@ class RegionExtractor:
         """The runtime that the network runs in."""
         return self._inputs.network.backend
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the maps."""
+        return self._inputs.network.dtype
+
     def stride(self, stage: int) -> int:
         """Network pixels between neighbouring cells of a stage's map."""
         return self._inputs.network.stride(stage)

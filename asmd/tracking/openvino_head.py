@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.pooling import CELL_CENTRE
-from asmd.tracking.openvino_network import CompiledGraph, Running, convolution, load_openvino
+from asmd.tracking.openvino_network import CompiledGraph, Run, convolution, load_openvino
 
 Shapes: TypeAlias = tuple[tuple[int, int, int], ...]
 
@@ -33,13 +33,16 @@ class OpenVINOHead:
         counts: numbers of boxes. Each takes a tenth of a second to compile.
         shapes: (H, W, C) of the maps, one a stage.
         strides: of the stages.
+        dtype: of the arithmetic: float32 or bfloat16, which costs no accuracy that shows (docs/speed.md).
     """
 
-    def __init__(self, head: BoxRefinement, counts: Iterable[int], shapes: Shapes, strides: Sequence[int]) -> None:
+    def __init__(
+        self, head: BoxRefinement, counts: Iterable[int], shapes: Shapes, strides: Sequence[int], dtype: torch.dtype
+    ) -> None:
         self._shapes = shapes
         threads = torch.get_num_threads()
         self._graphs = {
-            count: CompiledGraph(build(head, count, shapes, strides), threads, torch.float32, streams=threads)
+            count: CompiledGraph(build(head, count, shapes, strides), threads, dtype, streams=threads)
             for count in counts
         }
 
@@ -48,22 +51,25 @@ class OpenVINOHead:
         return len(corners) in self._graphs and tuple(tuple(m.shape) for m in maps) == self._shapes
 
     def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Reading:
-        """Begins to work out what the network puts out for boxes, before the target's bias is taken off.
+        """What the network puts out for boxes, before the target's bias is taken off; it has yet to be computed.
 
         Args:
             maps: one (H, W, C) a stage, of cells of unit length.
             corners: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
             target: (1, stages, grid * grid, projected), the first frame's box as `BoxRefinement.pool` gives it.
         """
-        given = (*(m.float() for m in maps), corners, target)
-        return Reading(self._graphs[len(corners)].start(*(t.numpy() for t in given)))
+        return Reading(self._graphs[len(corners)].prepared(*maps, corners, target))
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What a head will have put out."""
+    """What a head puts out; see `asmd.tracking.steps.Pending`."""
 
-    _run: Running
+    _run: Run
+
+    def begin(self) -> None:
+        """Lets it go on by itself."""
+        self._run.begin()
 
     def result(self) -> Tensor:
         """(N, 5) float32; to be called once."""
@@ -134,14 +140,18 @@ class _Drawing:
         op, grid = self._op, head.config.grid
         unit, unit_target = (op.normalize_l2(x, np.array([3]), 1e-24, "max") for x in (boxes, target))
         likeness = op.matmul(unit, unit_target, False, True)
-        weights = op.softmax(op.multiply(likeness, head.sharpness.detach().numpy().reshape(1, -1, 1, 1)), 3)
-        places = head.places.numpy()
-        origin = op.matmul(weights, places, False, False)
+        places, sharpness = head.places.numpy(), head.sharpness.detach().numpy().reshape(1, -1, 1, 1)
+        # A softmax, whose sum comes with the weighted sums; likeness is at most 1, so that no exponential is too large.
+        weights = op.exp(op.multiply(op.subtract(likeness, np.float32(1)), sharpness))
+        sums = op.matmul(weights, np.concatenate([places, np.ones((len(places), 1), np.float32)], 1), False, False)
+        origin = op.divide(*op.variadic_split(sums, np.array(3), np.array([places.shape[1], 1])).outputs())
         displaced = op.subtract(op.gather(origin, np.array([0, 1]), np.array(3)), places[:, :2].copy())
-        cues = [
-            op.reduce_max(op.gather(likeness, which.numpy(), np.array(3)), np.array([3]), True)
-            for which in (head.inside, head.outside)
-        ]
+        cues = []
+        for which in (head.outside, head.inside):
+            # The others are made too unlike to be the most like: to leave them out would take more time.
+            handicap = np.zeros(len(places), np.float32)
+            handicap[which.numpy()] = -3
+            cues.append(op.reduce_max(op.add(likeness, handicap), np.array([3]), True))
         cues.append(op.reduce_sum(op.multiply(unit, unit_target), np.array([3]), True))
         own = [boxes] if head.config.raw else []
         channels = op.concat([*own, op.multiply(boxes, target), origin, displaced, *cues], 3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import util
@@ -98,37 +99,70 @@ class CompiledGraph:
         }
         self._compiled = core().compile_model(model, "CPU", options)
         self._local = threading.local()
-        self._free: list[Any] = []
+        self._free: list[_Request] = []
 
-    def run(self, *given: NDArray[Any]) -> list[NDArray[np.float32]]:
+    def run(self, *given: Tensor) -> list[NDArray[np.float32]]:
         """Outputs for inputs, both in the model's order; the next run in the same thread writes where this one has."""
         # The calling thread's own request, as one bears one run at a time.
         request = self._local.__dict__.get("request")
         if request is None:
-            request = self._local.request = self._compiled.create_infer_request()
-        request.infer([np.ascontiguousarray(g) for g in given], share_inputs=True, share_outputs=True)
-        return [tensor.data for tensor in request.output_tensors]
+            request = self._local.request = _Request(self._compiled)
+        request.take(given)
+        return request.run()
 
-    def start(self, *given: NDArray[Any]) -> Running:
-        """Begins a run, which goes on by itself; any number may be under way."""
-        request = self._free.pop() if self._free else self._compiled.create_infer_request()
-        kept = [np.ascontiguousarray(g) for g in given]
-        request.start_async(kept, share_inputs=True)
-        return Running(request, kept, self._free)
+    def prepared(self, *given: Tensor) -> Run:
+        """A run that has yet to be made; it keeps nothing of what it was given. There may be any number."""
+        request = self._free.pop() if self._free else _Request(self._compiled)
+        request.take(given)
+        return Run(request, self._free)
+
+
+class _Request:
+    """One of a graph's requests, with inputs of its own: to hand over others costs more than to copy into these."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._request = compiled.create_infer_request()
+        self._inputs: list[Tensor | None] = [None] * len(compiled.inputs)
+        self._begun = False
+
+    def take(self, given: Sequence[Tensor]) -> None:
+        """Copies inputs, in whatever type they are, to where the graph reads them in its own."""
+        for index, value in enumerate(given):
+            own = self._inputs[index]
+            if own is None or own.shape != value.shape:
+                array = np.empty(tuple(value.shape), self._request.get_input_tensor(index).data.dtype)
+                self._request.set_input_tensor(index, load_openvino().Tensor(array, shared_memory=True))
+                own = self._inputs[index] = torch.from_numpy(array)
+            own.copy_(value)
+
+    def begin(self) -> None:
+        self._request.start_async()
+        self._begun = True
+
+    def run(self) -> list[NDArray[np.float32]]:
+        """Outputs, which the next run writes over. What was not begun is computed here, which is the least effort."""
+        if self._begun:
+            self._request.wait()
+        else:
+            self._request.infer(share_outputs=True)
+        self._begun = False
+        return [tensor.data for tensor in self._request.output_tensors]
 
 
 @dataclass(frozen=True, eq=False)
-class Running:
-    """A run of a graph that is under way."""
+class Run:
+    """A run of a graph; see `asmd.tracking.steps.Pending`."""
 
-    _request: Any
-    _given: list[NDArray[Any]]
-    _free: list[Any]
+    _request: _Request
+    _free: list[_Request]
+
+    def begin(self) -> None:
+        """Lets it go on by itself."""
+        self._request.begin()
 
     def result(self) -> list[NDArray[np.float32]]:
-        """Waits for its outputs, in the model's order; to be called once."""
-        self._request.wait()
-        outputs = [tensor.data.copy() for tensor in self._request.output_tensors]
+        """Its outputs, in the model's order; to be called once."""
+        outputs = [output.copy() for output in self._request.run()]
         self._free.append(self._request)
         return outputs
 
@@ -158,9 +192,7 @@ class OpenVINORunner:
 
     def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
         """See `asmd.tracking.network.FeatureNetwork.maps`."""
-        given: list[Image] = [np.asarray(rgb, dtype=np.uint8)]
-        if flow is not None:
-            given.append(np.asarray(flow, dtype=np.float32))
+        given = [torch.from_numpy(np.ascontiguousarray(i)) for i in (rgb, flow) if i is not None]
         outputs = self._graph(stages, flow is not None, unit).run(*given)
         # A copy, since the next run writes where this one has; it is the step to the type of the arithmetic, too.
         maps = [torch.from_numpy(t).permute(0, 3, 1, 2) for t in outputs]

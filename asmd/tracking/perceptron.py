@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 POSITIVE = 1
 """Index of the target's class in the logits."""
@@ -23,6 +23,12 @@ def _first(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return wide.view(x.shape[0], *weight.shape[:2]).transpose(0, 1)
 
 
+def _differences(weight3: Tensor, bias3: Tensor) -> tuple[Tensor, Tensor]:
+    """Weights (M, H) and bias (M,) of the target's logit less the background's."""
+    weight, bias = (p[:, POSITIVE] - p[:, 1 - POSITIVE] for p in (weight3, bias3))
+    return weight, bias
+
+
 def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
     """Standardised descriptors (N, D) -> (N,) the target's logit less the background's, mean of the members.
 
@@ -31,9 +37,7 @@ def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
     weight1, bias1, weight2, bias2, weight3, bias3 = parameters
     hidden = torch.relu(_first(x, weight1, bias1).to(weight2.dtype))
     hidden = torch.relu(hidden @ weight2.mT + bias2[:, None])
-    # What is linear needs computing only once: the difference of two logits is one.
-    weight = weight3[:, POSITIVE] - weight3[:, 1 - POSITIVE]
-    bias = bias3[:, POSITIVE] - bias3[:, 1 - POSITIVE]
+    weight, bias = _differences(weight3, bias3)
     return (hidden @ weight[:, :, None]).squeeze(2).mean(0) + bias.mean()
 
 
@@ -54,22 +58,24 @@ def gradients(
         The mean loss, and the gradients of each member's own loss in the parameters' order.
     """
     weight1, bias1, weight2, bias2, weight3, bias3 = parameters
-    before1 = _first(x, weight1, bias1).to(weight1.dtype)
-    hidden1 = torch.relu(before1) * keep[0]
-    before2 = hidden1 @ weight2.mT + bias2[:, None]
-    hidden2 = torch.relu(before2) * keep[1]
-    logits = hidden2 @ weight3.mT + bias3[:, None]
-    target = smoothing + (1 - 2 * smoothing) * torch.stack([1 - labels, labels], dim=1)
-    log_likelihood = torch.log_softmax(logits, dim=2)
-    loss = -(target * log_likelihood).sum(2).mean()
-    # d loss / d logits of a cross-entropy is the softmax less the target.
-    d3 = (torch.exp(log_likelihood) - target) / x.shape[0]
-    d2 = (d3 @ weight3) * keep[1] * (before2 > 0)
-    d1 = (d2 @ weight2) * keep[0] * (before1 > 0)
+    hidden1 = torch.relu(_first(x, weight1, bias1).to(weight1.dtype)) * keep[0]
+    hidden2 = torch.relu(hidden1 @ weight2.mT + bias2[:, None]) * keep[1]
+    # Of two classes only the difference of the logits counts: their softmax is its logistic function.
+    weight, bias = _differences(weight3, bias3)
+    odds = (hidden2 @ weight[:, :, None]).squeeze(2) + bias[:, None]
+    target = smoothing + (1 - 2 * smoothing) * labels
+    loss = (nn.functional.softplus(odds) - target * odds).mean()
+    d3 = (torch.sigmoid(odds) - target) / x.shape[0]
+    # What was dropped or is off passes nothing back: those are the units that put out nothing.
+    d2 = d3[:, :, None] * weight[:, None] * keep[1] * (hidden2 > 0)
+    d1 = (d2 @ weight2) * keep[0] * (hidden1 > 0)
     own1 = (d1.transpose(0, 1).flatten(1).T.to(x.dtype) @ x).to(weight1.dtype).view(weight1.shape)
-    own = [own1, d1.sum(1), d2.mT @ hidden1, d2.sum(1), d3.mT @ hidden2, d3.sum(1)]
+    own3, own_bias3 = (d3[:, None] @ hidden2).squeeze(1), d3.sum(1)
+    signs = [-1 if index != POSITIVE else 1 for index in range(2)]
+    own = [own1, d1.sum(1), d2.mT @ hidden1, d2.sum(1)]
+    own += [torch.stack([sign * g for sign in signs], 1) for g in (own3, own_bias3)]
     if clip:
-        norms = torch.sqrt(torch.stack([(g * g).flatten(1).sum(1) for g in own]).sum(0))
+        norms = torch.stack([g.flatten(1).norm(dim=1) for g in own]).norm(dim=0)
         shrink = torch.clamp(clip / (norms + 1e-6), max=1.0)
         own = [g * shrink.view(-1, *[1] * (g.ndim - 1)) for g in own]
     return loss, own

@@ -1,7 +1,7 @@
 """A tracker's way through a frame, in steps between which another target's may be taken.
 
-It is a generator: where something runs by itself, in a runtime's own threads, it yields that and is sent what came of
-it. One target's steps follow each other; those of several take turns, so that what one waits for is computed while
+It is a generator: where something can run by itself, in a runtime's own threads, it yields that and is sent what came
+of it. One target's steps follow each other; those of several take turns, so that what one waits for is computed while
 another goes on. A thread for each target is no way to use two cores: their operations are so short that the threads
 spend their time on handing Python's lock to each other.
 """
@@ -18,10 +18,14 @@ Answer_co = TypeVar("Answer_co", covariant=True)
 
 
 class Pending(Protocol[Answer_co]):
-    """Something that is being computed."""
+    """Something to be computed."""
+
+    def begin(self) -> None:
+        """Lets it go on by itself. Who has nothing else to do meanwhile asks for the result at once instead."""
+        ...
 
     def result(self) -> Answer_co:
-        """Waits for what comes of it; to be called once."""
+        """What comes of it; to be called once."""
         ...
 
 
@@ -34,6 +38,9 @@ class Done:
     """What needed no waiting."""
 
     answer: Any
+
+    def begin(self) -> None:
+        """See `Pending`."""
 
     def result(self) -> Any:
         """See `Pending`."""
@@ -69,7 +76,9 @@ def in_turns(ways: Mapping[int, Steps[Result]]) -> dict[int, Result | Exception]
     while waiting:
         number, pending = waiting.popleft()
         try:
-            waiting.append((number, ways[number].send(pending.result())))
+            pending = ways[number].send(pending.result())
+            pending.begin()
+            waiting.append((number, pending))
         except StopIteration as end:
             ended[number] = end.value
         except Exception as error:

@@ -22,7 +22,9 @@ def a_head(config: RefinementConfig) -> BoxRefinement:
 
 
 @pytest.mark.parametrize("config", [RefinementConfig(), RefinementConfig(grid=5, projected=8, context=1.5, raw=False)])
-def test_the_same_as_in_torch(config: RefinementConfig) -> None:
+@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-4), (torch.bfloat16, 0.02)])
+def test_the_same_as_in_torch(config: RefinementConfig, dtype: torch.dtype, close: float) -> None:
+    """To rounding: the largest move here is of 0.04, the largest logit of 1.2."""
     head = a_head(config)
     draw = torch.Generator().manual_seed(1)
     maps = [torch.nn.functional.normalize(torch.randn(shape, generator=draw), dim=2) for shape in SHAPES]
@@ -32,16 +34,16 @@ def test_the_same_as_in_torch(config: RefinementConfig) -> None:
     target = head.pool(head.encode(maps), torch.tensor([[20.0, 12, 50, 60]]), STRIDES)
     bias = head.bias(target)
     expected = head(pooled, target, bias)
-    graph = OpenVINOHead(head, {1, 4}, SHAPES, STRIDES)
+    graph = OpenVINOHead(head, {1, 4}, SHAPES, STRIDES, dtype)
     said = head.told(graph.read(maps, corners, target).result(), bias)
-    np.testing.assert_allclose(said.moves, expected.moves, atol=1e-4)
-    np.testing.assert_allclose(said.quality, expected.quality, atol=1e-4)
+    np.testing.assert_allclose(said.moves, expected.moves, atol=close)
+    np.testing.assert_allclose(said.quality, expected.quality, atol=close)
     alone = head.told(graph.read(maps, corners[2:3], target).result(), bias)
-    np.testing.assert_allclose(alone.moves[0], expected.moves[2], atol=1e-4)
+    np.testing.assert_allclose(alone.moves[0], expected.moves[2], atol=close)
 
 
 def test_it_says_what_it_was_made_for() -> None:
-    graph = OpenVINOHead(a_head(RefinementConfig()), {2}, SHAPES, STRIDES)
+    graph = OpenVINOHead(a_head(RefinementConfig()), {2}, SHAPES, STRIDES, torch.float32)
     maps = [torch.zeros(shape) for shape in SHAPES]
     assert graph.suits(maps, torch.zeros(2, 4))
     assert not graph.suits(maps, torch.zeros(3, 4))

@@ -14,6 +14,9 @@ class Ask:
     answer: int
     log: list[str] = field(default_factory=list)
 
+    def begin(self) -> None:
+        self.log.append(f"begin {self.answer}")
+
     def result(self) -> int:
         if self.answer < 0:
             raise ZeroDivisionError("by a test")
@@ -29,7 +32,7 @@ def sum_of(answers: list[int], log: list[str]) -> Steps[int]:
     return total
 
 
-def test_alone_each_is_waited_for_as_it_comes() -> None:
+def test_alone_each_is_computed_as_it_comes() -> None:
     log: list[str] = []
     assert alone(sum_of([1, 2], log)) == 3
     assert log == ["ask 1", "answer 1", "ask 2", "answer 2"]
@@ -40,7 +43,8 @@ def test_alone_each_is_waited_for_as_it_comes() -> None:
 def test_in_turns_one_goes_on_while_another_waits() -> None:
     log: list[str] = []
     assert in_turns({7: sum_of([1, 2], log), 3: sum_of([10], log)}) == {7: 3, 3: 10}
-    assert log == ["ask 1", "ask 10", "answer 1", "ask 2", "answer 10", "answer 2"]
+    begun = ["ask 1", "begin 1", "ask 10", "begin 10"]
+    assert log == [*begun, "answer 1", "ask 2", "begin 2", "answer 10", "answer 2"]
     assert in_turns({}) == {}
 
 
