@@ -26,6 +26,8 @@ from asmd.models.resnet import BasicBlock, ResNet18
 from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
 from asmd.tracking.inputs import Image, scaling
 
+_LOADING = threading.Lock()
+
 
 def installed() -> bool:
     """Whether OpenVINO can be imported."""
@@ -38,14 +40,18 @@ def load_openvino() -> ModuleType:
     Raises:
         ConfigError: if it is not installed.
     """
-    if "openvino" not in sys.modules:
-        # It does without where that package is missing, and None in this table is how Python says so.
-        sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    try:
-        import openvino
-    except ImportError as error:
-        raise ConfigError("the backend openvino needs it: pip install 'asmd[openvino]'") from error
-    module: ModuleType = openvino
+    with _LOADING:
+        if "openvino" not in sys.modules:
+            # It does without where that package is missing, and None in this table is how Python says so.
+            sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+        try:
+            import openvino
+        except ImportError as error:
+            raise ConfigError("the backend openvino needs it: pip install 'asmd[openvino]'") from error
+        # The first to ask for a type of NumPy's lets go of Python's lock while it holds one of its own. Another thread
+        # that asks at that moment waits for the second with the first in its hands: for ever, both.
+        openvino.Type.f32.to_dtype()
+        module: ModuleType = openvino
     return module
 
 
