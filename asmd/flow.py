@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from asmd.boxes import Boxes
 from asmd.errors import ConfigError
+from asmd.resizing import resized
 from asmd.sequence import Frame
 
 Flow: TypeAlias = NDArray[np.float32]
@@ -105,10 +106,9 @@ def working_image(frame: Frame, config: FlowConfig) -> tuple[NDArray[np.uint8], 
         Grey uint8 (h, w), and its pixels per pixel of the frame, at most 1.
     """
     scale = min(1.0, config.max_side / max(frame.shape[:2]))
-    if scale < 1.0:
-        size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8), scale
+    height, width = (max(1, round(side * scale)) for side in frame.shape[:2])
+    grey = np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    return resized(grey, (height, width)), scale
 
 
 def filled(flows: list[Flow], length: int) -> list[Flow]:

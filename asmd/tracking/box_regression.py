@@ -41,6 +41,7 @@ class BoxRegressionConfig:
         shift: their greatest shift, in sides of the target.
         scale: their greatest change of size, as an exponent of 1.05.
         limit: greatest change of a side, as a factor, that a prediction may make.
+        precision: of the learnt head in OpenVINO: "auto" is the network's floating type.
     """
 
     enabled: bool = True
@@ -54,10 +55,13 @@ class BoxRegressionConfig:
     shift: float = 0.3
     scale: float = 10.0
     limit: float = 1.5
+    precision: Literal["auto", "float32"] = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "ridge") or self.iterations < 1:
             raise ConfigError('box regression is of kind "auto" or "ridge" and has iterations of at least 1')
+        if self.precision not in ("auto", "float32"):
+            raise ConfigError(f'the precision of box regression is "auto" or "float32", not {self.precision!r}')
         if not (0 < self.learnt <= 1 and 0 <= self.damping <= 1):
             raise ConfigError("box regression needs learnt and damping in 0..1, and learnt above 0")
 
@@ -119,7 +123,9 @@ class BoxRegressor:
         return boxes if moves is None else _apply(moves.double().cpu().numpy(), boxes, self.config.limit)
 
 
-def head_graph(head: BoxRefinement, extractor: Extractor, counts: Collection[int]) -> OpenVINOHead | None:
+def head_graph(
+    head: BoxRefinement, extractor: Extractor, counts: Collection[int], config: BoxRegressionConfig
+) -> OpenVINOHead | None:
     """A head in OpenVINO, for so many boxes at a time, where the network that it reads is; None where it is not."""
     stages = head.config.stages
     if not isinstance(extractor, RegionExtractor) or not set(stages) <= set(extractor.config.stages):
@@ -127,7 +133,8 @@ def head_graph(head: BoxRefinement, extractor: Extractor, counts: Collection[int
     if extractor.backend != "openvino":
         return None
     shapes, strides = tuple(map(extractor.shape, stages)), [extractor.stride(stage) for stage in stages]
-    return OpenVINOHead(head, counts, shapes, strides, extractor.dtype)
+    dtype = extractor.dtype if config.precision == "auto" else torch.float32
+    return OpenVINOHead(head, counts, shapes, strides, dtype)
 
 
 @dataclass(frozen=True, eq=False)

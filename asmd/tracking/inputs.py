@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
@@ -13,10 +14,15 @@ from torch import Tensor
 
 from asmd.boxes import Boxes, enlarge, to_corners
 from asmd.flow import Flow, network_input
+from asmd.resizing import resized
 from asmd.sequence import Frame
 
 Image: TypeAlias = NDArray[np.integer | np.floating]
 """A frame or a flow: (H, W, C)."""
+
+LARGE = 256
+"""A search region whose side is that many pixels of the frame, times a power of two, has a side that can be halved as
+often."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -34,7 +40,9 @@ def region_corners(around: Boxes, scale: float) -> NDArray[np.int64]:
     """
     side = max(2.0, scale * float(np.sqrt(around[2] * around[3])))
     low = np.floor(around[:2] + around[2:] / 2 - side / 2).astype(np.int64)
-    return np.concatenate([low, low + max(2, round(side))])
+    # What is going to be made much smaller is of a side that can be halved.
+    unit = 2 ** max(0, math.floor(math.log2(side / LARGE)))
+    return np.concatenate([low, low + max(2, unit * round(side / unit))])
 
 
 def crop_corners(boxes: Boxes, context: float) -> NDArray[np.int64]:
@@ -66,10 +74,7 @@ def cut(image: Image, corners: NDArray[np.int64], size: tuple[int, int], replica
     if above or below or before or after:
         kind = cv2.BORDER_REPLICATE if replicate else cv2.BORDER_CONSTANT
         inside = np.asarray(cv2.copyMakeBorder(inside, above, below, before, after, kind))
-    shrinks = inside.shape[0] > size[0]
-    return np.asarray(
-        cv2.resize(inside, (size[1], size[0]), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    )
+    return resized(inside, size)
 
 
 def stream_inputs(

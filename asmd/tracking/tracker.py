@@ -97,8 +97,9 @@ class Tracker:
         self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
         head: LearnedRegressor | None = None
         if refinement is not None and self.config.regression.kind == "auto":
-            graph = head_graph(refinement, self._extractor, {1, self.config.search.judged} - {0})
-            head = LearnedRegressor(refinement.to(self._device), self.config.regression, graph)
+            regression, counts = self.config.regression, {1, self.config.search.judged} - {0}
+            graph = head_graph(refinement, self._extractor, counts, regression)
+            head = LearnedRegressor(refinement.to(self._device), regression, graph)
         self._choice = Choice(head, self.config)
         self._seed = seed
         self._proposals = proposals

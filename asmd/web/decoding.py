@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from asmd.errors import AsmdError, SourceError
+from asmd.resizing import resized
 from asmd.sequence import Frame
 from asmd.video._decoding import open_video
 from asmd.video.frames import ImageFrames, VideoFrames
@@ -62,8 +63,8 @@ def as_jpeg(frame: Frame, side: int = VIEW_SIDE) -> bytes:
     """The frame, made smaller where it is larger than `side`, for the browser."""
     scale = side / max(frame.shape[:2])
     if scale < 1:
-        size = (max(1, round(frame.shape[1] * scale)), max(1, round(frame.shape[0] * scale)))
-        frame = np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        height, width = (max(1, round(extent * scale)) for extent in frame.shape[:2])
+        frame = resized(frame, (height, width))
     _, data = cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 80])
     return data.tobytes()
 

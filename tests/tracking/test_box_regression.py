@@ -158,7 +158,9 @@ def test_the_tracker_uses_the_head_where_it_may(network: SpatiotemporalResNet, s
     assert (second_box(alone, None) == without).all()
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "none"}, {"iterations": 0}, {"learnt": 0.0}, {"damping": 1.5}])
-def test_impossible_settings(wrong: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "wrong", [{"kind": "none"}, {"iterations": 0}, {"learnt": 0.0}, {"damping": 1.5}, {"precision": "int8"}]
+)
+def test_impossible_settings(wrong: dict[str, float | str]) -> None:
     with pytest.raises(ConfigError, match="box regression"):
         BoxRegressionConfig(**wrong)  # type: ignore[arg-type]
