@@ -118,7 +118,10 @@ class CompiledGraph:
 
     def prepared(self, *given: Tensor) -> Run:
         """A run that has yet to be made; it keeps nothing of what it was given. There may be any number."""
-        request = self._free.pop() if self._free else _Request(self._compiled)
+        try:
+            request = self._free.pop()
+        except IndexError:  # not asked for beforehand, as another thread may take the last one
+            request = _Request(self._compiled)
         request.take(given)
         return Run(request, self._free)
 
