@@ -134,6 +134,7 @@ class _Request:
         self._inputs: list[Tensor | None] = [None] * len(compiled.inputs)
         self._begun = False
 
+    @torch.inference_mode()  # else what was made in it could not be written to outside it
     def take(self, given: Sequence[Tensor]) -> None:
         """Copies inputs, in whatever type they are, to where the graph reads them in its own."""
         for index, value in enumerate(given):

@@ -18,6 +18,7 @@ from asmd.tracking import network as networks
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import FeatureConfig
 from asmd.tracking.network import FeatureNetwork, choose_backend
+from asmd.tracking.openvino_network import CompiledGraph, load_openvino
 from asmd.tracking.tracker import Tracker
 
 CPU = torch.device("cpu")
@@ -174,3 +175,17 @@ def test_two_threads_may_run_their_first_graph_at_the_same_time() -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", _FIRST_RUNS], capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "alive\n"), done.stderr
+
+
+def test_a_graph_runs_in_inference_mode_and_out_of_it() -> None:
+    pytest.importorskip("openvino")
+    op = load_openvino().opset13
+    given = op.parameter([2, 2])
+    graph = CompiledGraph(load_openvino().Model([op.relu(given)], [given], "relu"), 1, torch.float32)
+    with torch.inference_mode():
+        first = graph.prepared(torch.tensor([[1.0, -1], [2, -2]]))
+        assert first.result()[0].tolist() == [[1, 0], [2, 0]]
+    second, third = graph.prepared(torch.full((2, 2), 3, dtype=torch.bfloat16)), graph.prepared(torch.ones(2, 2))
+    third.begin()
+    assert second.result()[0].tolist() == [[3, 3], [3, 3]]
+    assert third.result()[0].tolist() == [[1, 1], [1, 1]]
