@@ -41,7 +41,7 @@ class BoxRegressionConfig:
         shift: their greatest shift, in sides of the target.
         scale: their greatest change of size, as an exponent of 1.05.
         limit: greatest change of a side, as a factor, that a prediction may make.
-        precision: of the learnt head in OpenVINO: "auto" is the network's floating type.
+        precision: of the learnt head in OpenVINO: "fast" is the network's floating type, which may cost some accuracy.
     """
 
     enabled: bool = True
@@ -55,13 +55,13 @@ class BoxRegressionConfig:
     shift: float = 0.3
     scale: float = 10.0
     limit: float = 1.5
-    precision: Literal["auto", "float32"] = "auto"
+    precision: Literal["float32", "fast"] = "float32"
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "ridge") or self.iterations < 1:
             raise ConfigError('box regression is of kind "auto" or "ridge" and has iterations of at least 1')
-        if self.precision not in ("auto", "float32"):
-            raise ConfigError(f'the precision of box regression is "auto" or "float32", not {self.precision!r}')
+        if self.precision not in ("float32", "fast"):
+            raise ConfigError(f'the precision of box regression is "float32" or "fast", not {self.precision!r}')
         if not (0 < self.learnt <= 1 and 0 <= self.damping <= 1):
             raise ConfigError("box regression needs learnt and damping in 0..1, and learnt above 0")
 
@@ -133,7 +133,7 @@ def head_graph(
     if extractor.backend != "openvino":
         return None
     shapes, strides = tuple(map(extractor.shape, stages)), [extractor.stride(stage) for stage in stages]
-    dtype = extractor.dtype if config.precision == "auto" else torch.float32
+    dtype = extractor.dtype if config.precision == "fast" else torch.float32
     return OpenVINOHead(head, counts, shapes, strides, dtype)
 
 

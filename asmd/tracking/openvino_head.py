@@ -33,7 +33,7 @@ class OpenVINOHead:
         counts: numbers of boxes. Each takes a tenth of a second to compile.
         shapes: (H, W, C) of the maps, one a stage.
         strides: of the stages.
-        dtype: of the arithmetic: float32 or bfloat16, which costs no accuracy that shows (docs/speed.md).
+        dtype: of the arithmetic: float32 or bfloat16.
     """
 
     def __init__(
