@@ -140,19 +140,19 @@ class _Drawing:
         op, grid = self._op, head.config.grid
         unit, unit_target = (op.normalize_l2(x, np.array([3]), 1e-24, "max") for x in (boxes, target))
         likeness = op.matmul(unit, unit_target, False, True)
+        best = []
+        for which in (head.outside, head.inside):
+            # The others are made too unlike to be the most like: to leave them out would take more time.
+            handicap = np.zeros(head.config.grid**2, np.float32)
+            handicap[which.numpy()] = -3
+            best.append(op.reduce_max(op.add(likeness, handicap), np.array([3]), True))
+        # A softmax, whose sum comes with the weighted sums.
         places, sharpness = head.places.numpy(), head.sharpness.detach().numpy().reshape(1, -1, 1, 1)
-        # A softmax, whose sum comes with the weighted sums; likeness is at most 1, so that no exponential is too large.
-        weights = op.exp(op.multiply(op.subtract(likeness, np.float32(1)), sharpness))
+        weights = op.exp(op.multiply(op.subtract(likeness, op.maximum(*best)), sharpness))
         sums = op.matmul(weights, np.concatenate([places, np.ones((len(places), 1), np.float32)], 1), False, False)
         origin = op.divide(*op.variadic_split(sums, np.array(3), np.array([places.shape[1], 1])).outputs())
         displaced = op.subtract(op.gather(origin, np.array([0, 1]), np.array(3)), places[:, :2].copy())
-        cues = []
-        for which in (head.outside, head.inside):
-            # The others are made too unlike to be the most like: to leave them out would take more time.
-            handicap = np.zeros(len(places), np.float32)
-            handicap[which.numpy()] = -3
-            cues.append(op.reduce_max(op.add(likeness, handicap), np.array([3]), True))
-        cues.append(op.reduce_sum(op.multiply(unit, unit_target), np.array([3]), True))
+        cues = [*best, op.reduce_sum(op.multiply(unit, unit_target), np.array([3]), True)]
         own = [boxes] if head.config.raw else []
         channels = op.concat([*own, op.multiply(boxes, target), origin, displaced, *cues], 3)
         count, stages, _, wide = channels.get_output_shape(0)

@@ -22,10 +22,13 @@ def a_head(config: RefinementConfig) -> BoxRefinement:
 
 
 @pytest.mark.parametrize("config", [RefinementConfig(), RefinementConfig(grid=5, projected=8, context=1.5, raw=False)])
-@pytest.mark.parametrize(("dtype", "close"), [(torch.float32, 1e-4), (torch.bfloat16, 0.02)])
-def test_the_same_as_in_torch(config: RefinementConfig, dtype: torch.dtype, close: float) -> None:
+@pytest.mark.parametrize(
+    ("dtype", "sharpness", "close"), [(torch.float32, 8, 1e-4), (torch.float32, 500, 1e-4), (torch.bfloat16, 8, 0.02)]
+)
+def test_the_same_as_in_torch(config: RefinementConfig, dtype: torch.dtype, sharpness: float, close: float) -> None:
     """To rounding: the largest move here is of 0.04, the largest logit of 1.2."""
     head = a_head(config)
+    torch.nn.init.constant_(head.sharpness, sharpness)
     draw = torch.Generator().manual_seed(1)
     maps = [torch.nn.functional.normalize(torch.randn(shape, generator=draw), dim=2) for shape in SHAPES]
     # Inside, over two edges, all of the map and more, and thinner than a cell.
