@@ -66,7 +66,7 @@ def preset_options(arguments: list[str]) -> Any:
 def _fold(arguments: list[str]) -> int | None:
     for flag, value in zip(arguments, [*arguments[1:], ""], strict=True):
         text = value if flag == "--fold" else flag.removeprefix("--fold=") if flag.startswith("--fold=") else ""
-        if text.isdigit():
+        if text.isdecimal():
             return int(text)
     return None
 

@@ -71,7 +71,7 @@ def load(
 
 def _number(name: str) -> int:
     digits = name.rpartition("_")[2]
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _read(name: str, annotation: Path, frames: bool, test: bool) -> Sequence:

@@ -94,6 +94,13 @@ def test_root_may_be_the_split(tmp_path: Path, write_images, write_text):
     assert load("got10k:train", tmp_path / "train").names == ("GOT-10k_Train_000001",)
 
 
+def test_a_name_need_not_end_in_a_number_of_the_official_form(tmp_path: Path, write_images, write_text):
+    for name in ("²", "clip_²", "clip"):  # superscripts are digits to Unicode, but no numbers to `int`
+        build(tmp_path, write_images, write_text, "train", name)
+    write_text(tmp_path / "train/list.txt", "²\nclip_²\nclip\n")
+    assert load("got10k:train", tmp_path).names == ("²", "clip_²", "clip")
+
+
 def test_damage_is_named(tmp_path: Path, write_images, write_text):
     train(tmp_path, write_images, write_text, 1, 2)
     write_text(tmp_path / "train/GOT-10k_Train_000001/cover.label", "8\n8\n")
