@@ -68,7 +68,7 @@ def score(sequence: Sequence, config: TrackerConfig, device: str = "auto") -> Sc
     # The classifier as it is at this frame, which nobody but the tracker itself has a use for otherwise.
     tracker.settle()
     view = tracker._extractor.look(frame, tracker._flow, tracker.place)
-    margins = np.asarray(tracker._classifier.margins(view.describe(boxes).identity), dtype=np.float64)
+    margins = np.asarray(tracker._learner.classifier.margins(view.describe(boxes).identity), dtype=np.float64)
     scores = np.sort(1 / (1 + np.exp(-np.clip(margins, -30, 30))))
     count = min(config.mining.count, len(scores) // 2)
     picked = {rule: np.sort(select(scores, replace(config.mining, rule=rule, count=count), rng)) for rule in RULES}

@@ -6,6 +6,7 @@ import copy
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, wait
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -15,30 +16,26 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from asmd import checkpoints
-from asmd.boxes import Boxes, clip_to_frame, iou
+from asmd.boxes import Boxes, clip_to_frame
 from asmd.errors import TrackerStateError
 from asmd.flow import FlowStack
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking import candidates
-from asmd.tracking.augmentation import augmented
 from asmd.tracking.box_regression import LearnedRegressor, head_graph
 from asmd.tracking.candidates import FrameSize
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.choice import Choice, Drawn, Scored, ranked
-from asmd.tracking.classifier import Classifier
 from asmd.tracking.confidence import Confidence
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View, build_extractor
-from asmd.tracking.memory import Memory
+from asmd.tracking.learner import Learner
 from asmd.tracking.openvino_network import QuantisedGraph
-from asmd.tracking.overlap import OverlapRegressor
 from asmd.tracking.regions import POOLED_AT_ONCE, Region
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.steps import Steps, alone
 from asmd.tracking.threads import NOTHING, beside, computing_threads
-from asmd.tracking.updates import Updates
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
@@ -103,7 +100,6 @@ class Tracker:
         self._choice = Choice(head, self.config)
         self._seed = seed
         self._proposals = proposals
-        self._overlap: OverlapRegressor | None = None
         self._size: FrameSize | None = None
         self._learning: Future[None] = NOTHING
         self._foreseen: Future[Any] = NOTHING
@@ -163,7 +159,7 @@ class Tracker:
         other._extractor, other._choice = copy.copy(self._extractor), self._choice.sibling()
         if self._flow is not None:
             other._flow = flow or self.flow_stack()
-        other._seed, other._size, other._overlap = seed, None, None
+        other._seed, other._size = seed, None
         other._learning = other._foreseen = NOTHING
         return other
 
@@ -217,13 +213,12 @@ class Tracker:
         self._size = (frame.shape[0], frame.shape[1])
         self._box = target
         self._rng = np.random.default_rng(self._seed)
-        # Small targets may shrink below MDNet's 10 px.
-        self._min_side = float(min(10.0, self._box[2:].min() / 2))
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._index = 0
         self._last_seen = self._box
-        self._learn_first_frame(frame)
+        self._learner = Learner(self.config, self._size, target, self._choice, self._rng, self._device)
+        self._learner.first(self._extractor, frame, self._flow, self._motion, target)
         return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
     @computing_threads(1)
@@ -276,12 +271,12 @@ class Tracker:
         search = self.config.search
         # The best candidate is the best guess even when it scores low: a box that waits is left behind.
         follow = search.follow if success else 0.0
-        self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._min_side)
+        self._box = candidates.limit((1 - follow) * raw + follow * reported, self._size, self._learner.min_side)
         self._shift = search.shift if success else max(self._shift, min(search.max_shift, self._shift * search.growth))
         if status is Status.FOUND:
             self._last_seen = self._box
         # What is learnt of this frame matters on the next: until then it is done beside.
-        self._learning = beside(lambda: self._learn(view, success))
+        self._learning = beside(partial(self._learner.later, view, self._box, self._index, success))
         if not view.lasting:
             self.settle()
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
@@ -321,21 +316,10 @@ class Tracker:
         self.settle()
         wait([self._foreseen])  # of an update that failed, if it is under way
         self._box = target
-        self._min_side = float(min(self._min_side, self._box[2:].min() / 2))
         self._shift = self.config.search.shift
         self._confidence = Confidence(self.config.confidence)
         self._last_seen = self._box
-        view = self._extractor.look(frame, self._flow, self._box)
-        sampling, classifier = self.config.sampling, self.config.classifier
-        positives, negatives = (
-            view.describe(self._samples(wanted)).identity
-            for wanted in (sampling.initial_positives, sampling.memory_negatives)
-        )
-        self._memory.keep(positives, negatives)
-        if self._overlap is not None:
-            self._overlap.learn(*self._fits(view, self.config.overlap.samples))
-        self._updates.forget()
-        self._classifier.train(*self._memory.short(), classifier.init_steps, classifier.update_rate)
+        self._learner.corrected(self._extractor.look(frame, self._flow, self._box), self._box)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
     def settle(self) -> None:
@@ -359,7 +343,7 @@ class Tracker:
         assert self._size is not None
         scale = self.config.search.scale
         drawn = [candidates.gaussian(box, n, self._shift, scale, self._rng) for box, n in places]
-        boxes = candidates.limit(np.concatenate(drawn), self._size, self._min_side)
+        boxes = candidates.limit(np.concatenate(drawn), self._size, self._learner.min_side)
         return Drawn(boxes, region.poolings(boxes) if region and len(boxes) <= POOLED_AT_ONCE else None)
 
     def _search(self, view: View, drawn: Drawn) -> Steps[tuple[Boxes, float, Boxes]]:
@@ -370,15 +354,16 @@ class Tracker:
         if self._choice.judges(view):
             return self._choose(*(yield from self._choice.judged(scored)), search.best)
         order = ranked(scored.margins)
-        if self._overlap is None:
+        overlap = self._learner.overlap
+        if overlap is None:
             return self._choose(scored, order, search.best)
         # The classifier has found the place; what fits there is for the overlap to say.
         closer = self.config.overlap
         centre = scored.boxes[order[: search.best]].mean(axis=0)
         near = candidates.close(centre, closer.candidates, closer.shift, closer.scale, closer.aspect, self._rng)
-        near = candidates.limit(near, self._size, self._min_side)
+        near = candidates.limit(near, self._size, self._learner.min_side)
         described = view.describe(near)
-        order = ranked(self._overlap.predict(described.identity))
+        order = ranked(overlap.predict(described.identity))
         # The rest needs no score.
         top = order[: max(closer.best, REGRESSED)]
         margins = np.full(len(near), -np.inf)
@@ -390,7 +375,7 @@ class Tracker:
         return Scored(view, drawn.boxes, self._margins(described.identity), described)
 
     def _margins(self, described: Tensor) -> NDArray[np.float64]:
-        return np.asarray(self._classifier.margins(described).double().cpu().numpy())
+        return np.asarray(self._learner.classifier.margins(described).double().cpu().numpy())
 
     def _choose(self, scored: Scored, order: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
         """Mean of the best boxes in an order (N,), its log-odds, and the regressed box."""
@@ -443,76 +428,5 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        scored = self._score(view, Drawn(candidates.limit(boxes, self._size, self._min_side)))
+        scored = self._score(view, Drawn(candidates.limit(boxes, self._size, self._learner.min_side)))
         return (yield from self._look_again(frame, scored.boxes[ranked(scored.margins)[0]]))
-
-    def _learn_first_frame(self, frame: Frame) -> None:
-        assert self._size is not None
-        config, sampling, target = self.config, self.config.sampling, self._box
-        near, everywhere = self._extractor.start(frame, self._flow, target)
-        draw = self._samples
-        positives = [near.describe(draw(sampling.initial_positives)).identity]
-        negatives = [near.describe(draw(sampling.initial_near)).identity]
-        kept = near.describe(draw(sampling.memory_negatives)).identity
-        if sampling.initial_whole:
-            whole = candidates.whole_frame(target, self._size, 2 * sampling.initial_whole, self._rng)
-            whole = whole[iou(whole, target) <= sampling.initial_near.max_iou][: sampling.initial_whole]
-            negatives.append(everywhere.describe(whole).identity)
-        if config.regression.enabled:
-            self._fit_regression(near)
-        # The head knows better how well a box fits than what can be learnt of it here.
-        fitting = config.overlap.candidates > 0 and not self._choice.judges(near)
-        fits = [self._fits(near, config.overlap.samples)] if fitting else []
-        # Without the motion stream versions that differ in flow alone are all the same.
-        own = self._flow if self._motion else None
-        for changed, box, flow in augmented(frame, target, own, sampling.augmentations, self._rng):
-            view = self._extractor.look(changed, flow, box)
-            moved = np.concatenate([box[:2] - target[:2], [0, 0]])
-            positives.append(view.describe(draw(sampling.update_positives) + moved).identity)
-            negatives.append(view.describe(draw(sampling.update_negatives) + moved).identity)
-            if fitting:
-                fits.append(self._fits(view, config.overlap.samples // 4, moved))
-        self._overlap = None
-        if fitting:
-            seen, overlaps = zip(*fits, strict=True)
-            self._overlap = OverlapRegressor(config.overlap, torch.cat(seen), np.concatenate(overlaps))
-        all_positives, all_negatives = torch.cat(positives), torch.cat([*negatives, kept])
-        self._classifier = Classifier(all_positives.shape[1], config.classifier, config.mining, self._rng, self._device)
-        if config.classifier.standardise:
-            self._classifier.standardise(torch.cat([all_positives, all_negatives]))
-        self._classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
-        self._memory = Memory(config.memory, all_positives, kept, self._rng)
-        self._updates = Updates(self._classifier, self._memory)
-
-    def _fits(self, view: View, count: int, moved: Boxes | float = 0.0) -> tuple[Tensor, NDArray[np.float64]]:
-        """Descriptors of boxes that fit more or less, all moved by (4,), and their IoU with the target."""
-        assert self._size is not None
-        boxes = candidates.limit(candidates.fits(self._box, count, self._rng), self._size, self._min_side)
-        return view.describe(boxes + moved).identity, iou(boxes, self._box)
-
-    def _samples(self, config: candidates.SampleConfig) -> Boxes:
-        assert self._size is not None
-        return candidates.samples(self._box, self._size, config, self._rng, self._min_side)
-
-    def _fit_regression(self, view: View) -> None:
-        settings = self.config.regression
-        wanted = candidates.SampleConfig("aspect", settings.shift, settings.scale, settings.samples, settings.min_iou)
-        boxes = self._samples(wanted)
-        self._choice.fit(view, boxes, self._box)
-
-    def _learn(self, view: View, success: bool) -> None:
-        """What a frame has to teach, once it is known whether the target was found on it."""
-        if success and self._index % self.config.sampling.interval == 0:
-            self._remember(view)
-        self._updates.after(self._index, success)
-
-    def _remember(self, view: View) -> None:
-        sampling = self.config.sampling
-        positives, negatives = self._samples(sampling.update_positives), self._samples(sampling.update_negatives)
-        described = view.describe(np.concatenate([positives, negatives])).identity
-        # Copies, since what is kept of one would keep the other as well.
-        looks, background = described[: len(positives)].clone(), described[len(positives) :].clone()
-        margins = self._classifier.margins(background) if self._memory.keeps_uncertain else None
-        self._memory.add(looks, background, margins)
-        if self._overlap is not None and self._index % self.config.overlap.interval == 0:
-            self._overlap.learn(*self._fits(view, self.config.overlap.update_samples))

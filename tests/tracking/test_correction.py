@@ -35,7 +35,7 @@ def test_it_teaches_the_classifier(network: SpatiotemporalResNet, scene: Scene) 
 
     def score() -> float:
         view = tracker._extractor.look(frame, tracker._flow, elsewhere)
-        return float(tracker._classifier.margins(view.describe(elsewhere[None]).identity)[0])
+        return float(tracker._learner.classifier.margins(view.describe(elsewhere[None]).identity)[0])
 
     before = score()
     tracker.correct(frame, elsewhere)

@@ -62,10 +62,10 @@ def test_its_say_grows_with_its_weight(
 
 
 def test_it_takes_the_place_of_the_overlap(network: SpatiotemporalResNet, scene: Scene) -> None:
-    assert second_frame(network, scene, settings(16, 2.0))[0]._overlap is None
-    assert second_frame(network, scene, settings(0, 2.0))[0]._overlap is not None
+    assert second_frame(network, scene, settings(16, 2.0))[0]._learner.overlap is None
+    assert second_frame(network, scene, settings(0, 2.0))[0]._learner.overlap is not None
     unrefined = replace(settings(16, 2.0), regression=replace(ALONE, enabled=False))
-    assert second_frame(network, scene, unrefined)[0]._overlap is not None
+    assert second_frame(network, scene, unrefined)[0]._learner.overlap is not None
 
 
 def test_it_is_asked_once_of_a_box(

@@ -194,14 +194,14 @@ def test_a_failing_target_does_not_disturb_the_other(
     def fail(*_: object) -> TrackResult:
         raise ZeroDivisionError("by a test")
 
-    monkeypatch.setattr(multi._trackers[0]._classifier, "margins", fail)
+    monkeypatch.setattr(multi._trackers[0]._learner.classifier, "margins", fail)
     with pytest.raises(TargetsFailedError, match="target 0 failed: ZeroDivisionError: by a test") as caught:
         multi.update(discs.both(1))
     assert list(caught.value.failures) == [0] and list(caught.value.results) == [1]
     assert multi.targets == (1,)
     assert iou(multi.update(discs.both(2))[1].box, discs.second(2)) > 0.5
     multi._trackers[1].settle()
-    monkeypatch.setattr(multi._trackers[1]._updates, "after", fail)
+    monkeypatch.setattr(multi._trackers[1]._learner._updates, "after", fail)
     assert list(multi.update(discs.both(3))) == [1]
     with pytest.raises(TargetsFailedError, match="target 1 failed"):
         multi.update(discs.both(4))

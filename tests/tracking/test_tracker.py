@@ -17,6 +17,7 @@ from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 from asmd.sequence import Frame
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
+from asmd.tracking.learner import Learner
 from asmd.tracking.result import Status
 from asmd.tracking.steps import Steps
 from asmd.tracking.tracker import Tracker
@@ -114,7 +115,7 @@ def test_what_goes_wrong_with_learning_is_said_on_the_next_frame(
         def fail(*_: object) -> None:
             raise ZeroDivisionError("by a test")
 
-        patched.setattr(tracker._updates, "after", fail)
+        patched.setattr(tracker._learner._updates, "after", fail)
         tracker.update(scene.frame(1))
         with pytest.raises(ZeroDivisionError):
             tracker.settle()
@@ -133,7 +134,7 @@ def test_a_caller_may_use_its_frame_again(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch, extractor: str
 ) -> None:
     """As soon as it has its answer, even if what the frame taught is not learnt by then."""
-    learn = Tracker._learn
+    learn = Learner.later
 
     def slowly(*arguments: object) -> None:
         time.sleep(0.02)
@@ -159,7 +160,7 @@ def test_a_caller_may_use_its_frame_again(
         overlap=replace(SMALL.overlap, candidates=0),
         regression=replace(SMALL.regression, samples=20),
     )
-    monkeypatch.setattr(Tracker, "_learn", slowly)
+    monkeypatch.setattr(Learner, "later", slowly)
     kept, reused = Tracker(network, config, seed=3), Tracker(network, config, seed=3)
     buffer = scene.frame(0).copy()
     kept.init(scene.frame(0), scene.box(0))
@@ -200,7 +201,7 @@ def test_what_is_learnt_beside_is_there_for_the_next_frame(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long it takes: boxes are those of a tracker that waits for it at once."""
-    learn = Tracker._learn
+    learn = Learner.later
 
     def slowly(*arguments: object) -> None:
         time.sleep(0.02)
@@ -213,7 +214,7 @@ def test_what_is_learnt_beside_is_there_for_the_next_frame(
         expected = quick.update(scene.frame(t)).box
         quick.settle()
         with monkeypatch.context() as patched:
-            patched.setattr(Tracker, "_learn", slowly)
+            patched.setattr(Learner, "later", slowly)
             assert (slow.update(scene.frame(t)).box == expected).all()
 
 
@@ -371,7 +372,7 @@ def test_memory_does_not_grow(network: SpatiotemporalResNet, scene: Scene) -> No
     tracker.init(scene.frame(0), scene.box(0))
 
     def held() -> int:
-        return sum(len(t) for part in (tracker._memory.short(), tracker._memory.long()) for t in part)
+        return sum(len(t) for part in (tracker._learner._memory.short(), tracker._learner._memory.long()) for t in part)
 
     start = held()
     kept = []

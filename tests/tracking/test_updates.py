@@ -44,7 +44,7 @@ def test_steps_are_made_at_the_pace(
 ) -> None:
     tracker, made = steps_by_frame(network, scene, monkeypatch, pace=4, interval=6)
     assert made == [0, 0, 0, 0, 0, 4, 4, 2, 0, 0, 0, 4]
-    assert len(tracker._updates.courses) == 1
+    assert len(tracker._learner._updates.courses) == 1
 
 
 def test_without_a_pace_all_are_made_at_once(
@@ -52,10 +52,10 @@ def test_without_a_pace_all_are_made_at_once(
 ) -> None:
     tracker, made = steps_by_frame(network, scene, monkeypatch, pace=0, interval=6)
     assert made == [0, 0, 0, 0, 0, 10, 0, 0, 0, 0, 0, 10]
-    assert not tracker._updates.courses
+    assert not tracker._learner._updates.courses
 
 
 def test_updates_do_not_pile_up(network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     tracker, made = steps_by_frame(network, scene, monkeypatch, pace=1, interval=1)
-    assert len(tracker._updates.courses) <= MOST_COURSES
-    assert sum(made) + sum(c.remaining for c in tracker._updates.courses) == 12 * 10
+    assert len(tracker._learner._updates.courses) <= MOST_COURSES
+    assert sum(made) + sum(c.remaining for c in tracker._learner._updates.courses) == 12 * 10
