@@ -62,7 +62,7 @@ TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|
 lock: $(DEV)
 	$(LOCK) --output-file requirements.lock pyproject.toml
 	$(TIDY) requirements.lock
-	$(LOCK) --constraint requirements.lock --extra dev --extra openvino --extra int8 --extra cluster --extra web --extra export --extra train --extra toolkits \
+	$(LOCK) --constraint requirements.lock --extra dev --extra fast --extra int8 --extra cluster --extra web --extra export --extra train --extra toolkits \
 		--output-file requirements-dev.lock pyproject.toml
 	$(TIDY) requirements-dev.lock
 

@@ -11,7 +11,9 @@ sequence's own AUC does; a choice rests on the latter two. The test set has no p
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,7 +28,7 @@ from asmd.evaluation.one_pass import derive_seed, one_pass
 from asmd.evaluation.protocols import protocol
 from asmd.evaluation.scoring import each, score_sequence
 from asmd.evaluation.tables import Column, Table
-from asmd.sequence import Sequence
+from asmd.sequence import Frame, FrameSource, Sequence
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.tracker import Tracker
 from asmd.training.config import local
@@ -48,6 +50,8 @@ class Options:
     """What the changes are made to."""
     frames: int = 120
     """Of each sequence, from its first."""
+    every: int = 1
+    """Only every so manieth frame, as if everything moved that much faster."""
     seeds: int = 3
     """Runs of each sequence."""
     sequences: str | None = None
@@ -77,11 +81,39 @@ def changed(config: Any, name: str, value: str) -> Any:
     return replace(config, **{first: new})  # type: ignore[type-var]
 
 
+@dataclass(frozen=True)
+class Thinned:
+    """Every so manieth frame of a source."""
+
+    source: FrameSource
+    every: int
+
+    def __len__(self) -> int:
+        return -(-len(self.source) // self.every)
+
+    def __getitem__(self, index: int) -> Frame:
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self.source[index * self.every]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return itertools.islice(self.source, 0, None, self.every)
+
+
+def thinned(sequence: Sequence, every: int) -> Sequence:
+    """A sequence with every so manieth of its frames."""
+    assert sequence.absent is not None and isinstance(sequence.frames, FrameSource)
+    frames = Thinned(sequence.frames, every)
+    return replace(
+        sequence, frames=frames, boxes=sequence.boxes[::every], absent=sequence.absent[::every], polygons=None
+    )
+
+
 def tracked(tracker: Tracker, sequences: list[Sequence], options: Options) -> dict[str, dict[str, list[float]]]:
     """Measures of each sequence, one of each seed."""
     rules, found = protocol("otb"), {}
     for sequence in sequences:
-        cut, runs = beginning(sequence, options.frames), []
+        cut, runs = beginning(thinned(sequence, options.every), options.frames), []
         for repeat in range(options.seeds):
             tracker.reseed(derive_seed(0, sequence.name, repeat + 1))
             runs.append(one_pass(tracker, cut).boxes)
@@ -118,6 +150,8 @@ def main(options: Options) -> None:
                 config = changed(config, name, value)
             found = tracked(Tracker.from_pretrained(weights or None, preset=config), sequences, options)
             label = " ".join([options.preset, change, Path(weights).stem]).strip()
+            if options.every > 1:
+                label += f", every {options.every}"
             rows.append(row(label, found))
             print(*rows[-1], flush=True)
             if options.json:

@@ -44,6 +44,7 @@ def run(options: Options) -> int:
         ("packages", lambda: _versions(_requirements(None))),
         ("torch", _torch),
         ("network", _network),
+        ("operations", _operations),
         ("codecs", _codecs),
         ("sample clip", _sample),
         ("extras", _extras),
@@ -111,6 +112,15 @@ def _network() -> str:
     if backend == "torch" and device.type == "cpu":
         text += "; faster with OpenVINO: pip install 'asmd[openvino]'"
     return text
+
+
+def _operations() -> str:
+    """What the many small operations beside the network run in."""
+    from asmd import compiled
+
+    if not compiled.available():
+        return "torch; faster on a CPU with Numba: pip install 'asmd[numba]'"
+    return f"on a CPU compiled, {_versions(['numba'])}"
 
 
 def _codecs() -> str:

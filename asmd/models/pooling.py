@@ -12,8 +12,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+
+from asmd import compiled
 
 CELL_CENTRE = 0.5
 """Cell i of a map of stride s has its receptive field centred on pixel s * i, which is s * i + 0.5 from the edge."""
@@ -75,13 +78,20 @@ class Pooling:
 
     Attributes:
         sizes: (H, W) of S maps.
-        places: (bins * bins, S * N, K) numbers of cells, in a table of those of all maps.
-        weights: as many, float32.
+        bins: parts along each side of a box.
+        places: (M,) int32 numbers of cells, in a table of those of all maps, those of one bin after those of another.
+        weights: (M,) float32.
+        starts: (N * S * bins * bins,) int32 where each bin's begin.
+        box_first: whether all bins of the first box come first, map by map; else the first bins of all boxes do, and
+            of these the first map's.
     """
 
     sizes: Sequence[tuple[int, int]]
+    bins: int
     places: Tensor
     weights: Tensor
+    starts: Tensor
+    box_first: bool = True
 
     @classmethod
     def of(cls, sizes: Sequence[tuple[int, int]], corners: Tensor, bins: int) -> Pooling:
@@ -92,26 +102,16 @@ class Pooling:
             corners: (S, N, 4) float32 `(x1, y1, x2, y2)` of the boxes in cells of each map, see `bin_weights`.
             bins: parts along each side.
         """
-        count = corners.shape[1]
-        if count == 0:
-            nothing = corners.new_empty(bins * bins, 0, 1)
-            return cls(sizes, nothing.int(), nothing)
-        # All maps and both sides at once: for a few hundred boxes calls cost more than arithmetic.
-        begins = [0, *itertools.accumulate(height * width for height, width in sizes[:-1])]
-        lasts = [[width - 1 for _, width in sizes], [height - 1 for height, _ in sizes], [w for _, w in sizes], begins]
-        across, down, widths, starts = corners.new_tensor(lasts).repeat_interleave(count, dim=1)
-        low, high = corners.permute(2, 0, 1).reshape(2, -1)
-        cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
-        half = len(sizes) * count
-        # The side whose bins are shorter needs fewer cells: what is left out weighs nothing, unless it stands for more.
-        lengths = (high - low).view(2, -1)
-        whole = _reach(lengths, bins) > len(cells)
-        wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
-        columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
-        # Every row of cells with every column: a line for each bin of each box.
-        places = _each_row(rows, wide)[:, None] + _each_column(columns, tall)
-        products = _each_row(weights[:tall, :, half:], wide)[:, None] * _each_column(weights[:wide, :, :half], tall)
-        return cls(sizes, *(t.view(bins * bins, half, tall * wide) for t in (places, products)))
+        if corners.shape[1] == 0:
+            nothing = corners.new_empty(0)
+            return cls(sizes, bins, nothing.int(), nothing, nothing.int())
+        if compiled.serves(corners):
+            from asmd.models.pooling_compiled import bin_cells
+
+            found = bin_cells(np.array(sizes), np.ascontiguousarray(corners.numpy()), bins)
+            places, weights, starts = map(torch.from_numpy, found)
+            return cls(sizes, bins, places, weights, starts)
+        return cls(sizes, bins, *_bin_cells(sizes, corners, bins), box_first=False)
 
     def pool(self, maps: Sequence[Tensor]) -> Tensor:
         """Means of the maps over the bins.
@@ -128,12 +128,37 @@ class Pooling:
         if [tuple(m.shape[:2]) for m in maps] != list(self.sizes):
             raise ValueError(f"maps of {[tuple(m.shape) for m in maps]} cannot be pooled as those of {self.sizes}")
         table = torch.cat([m.flatten(0, 1) for m in maps])
-        bins, count, cells = self.places.shape
+        bins, channels = self.bins**2, table.shape[1]
+        count = len(self.starts) // (len(maps) * bins)
         if count == 0:
-            return table.new_empty(0, len(maps), bins, table.shape[1])
-        places, weights = self.places.view(-1, cells), self.weights.view(-1, cells).to(table.dtype)
-        pooled = nn.functional.embedding_bag(places, table, mode="sum", per_sample_weights=weights)
-        return pooled.view(bins, len(maps), -1, table.shape[1]).permute(2, 1, 0, 3).contiguous()
+            return table.new_empty(0, len(maps), bins, channels)
+        weights = self.weights.to(table.dtype)
+        pooled = nn.functional.embedding_bag(self.places, table, self.starts, mode="sum", per_sample_weights=weights)
+        if self.box_first:
+            return pooled.view(count, len(maps), bins, channels)
+        return pooled.view(bins, len(maps), count, channels).permute(2, 1, 0, 3).contiguous()
+
+
+def _bin_cells(sizes: Sequence[tuple[int, int]], corners: Tensor, bins: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Places, weights and starts of a `Pooling` in torch, all bins of as many cells."""
+    count = corners.shape[1]
+    # All maps and both sides at once: for a few hundred boxes calls cost more than arithmetic.
+    begins = [0, *itertools.accumulate(height * width for height, width in sizes[:-1])]
+    lasts = [[width - 1 for _, width in sizes], [height - 1 for height, _ in sizes], [w for _, w in sizes], begins]
+    across, down, widths, starts = corners.new_tensor(lasts).repeat_interleave(count, dim=1)
+    low, high = corners.permute(2, 0, 1).reshape(2, -1)
+    cells, weights = bin_weights(low, high, bins, torch.cat([across, down]))
+    half = len(sizes) * count
+    # The side whose bins are shorter needs fewer cells: what is left out weighs nothing, unless it stands for more.
+    lengths = (high - low).view(2, -1)
+    whole = _reach(lengths, bins) > len(cells)
+    wide, tall = (len(cells) if whole else _reach(length, bins) for length in lengths)
+    columns, rows = cells[:wide, :, :half].int(), torch.addcmul(starts, cells[:tall, :, half:], widths).int()
+    # Every row of cells with every column: a line for each bin of each box.
+    places = _each_row(rows, wide)[:, None] + _each_column(columns, tall)
+    products = _each_row(weights[:tall, :, half:], wide)[:, None] * _each_column(weights[:wide, :, :half], tall)
+    firsts = torch.arange(0, places.numel(), wide * tall, dtype=torch.int32, device=corners.device)
+    return places.flatten(), products.flatten(), firsts
 
 
 def pool_boxes(maps: Sequence[Tensor], corners: Tensor, bins: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,8 +11,9 @@ import torch
 from torch import Tensor
 
 from asmd.errors import ConfigError
+from asmd.tracking.descent import Descent, DescentConfig, descent
 from asmd.tracking.mining import MiningConfig, Scores, pool_indices, select
-from asmd.tracking.perceptron import Parameters, gradients, log_odds
+from asmd.tracking.perceptron import Parameters, log_odds
 from asmd.tracking.rows import Rows, picked
 
 
@@ -99,13 +101,14 @@ class Classifier:
         device: torch.device,
     ) -> None:
         self.config, self.mining, self.rng = config, mining, rng
-        self._generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        seed = int(rng.integers(2**62))
+        weights, self._draws = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
         self.parameters: Parameters = []
         sizes = (features, config.hidden, config.hidden, 2)
         for number, (inputs, outputs) in enumerate(pairwise(sizes)):
             last = number == len(sizes) - 2
             deviation = 0.01 if config.init == "gaussian" or last else (2.0 / inputs) ** 0.5
-            weight = torch.randn(config.members, outputs, inputs, generator=self._generator) * deviation
+            weight = torch.randn(config.members, outputs, inputs, generator=weights) * deviation
             bias = torch.full((config.members, outputs), 0.1 if config.init == "gaussian" and not last else 0.0)
             self.parameters += [weight.to(device), bias.to(device)]
         self._mean = torch.zeros(features, device=device)
@@ -154,25 +157,27 @@ class Classifier:
         share = self.config.dropout
         if share == 0:
             return (self._mean.new_ones(()),) * 2
-        first, second = (
-            torch.rand(2, self.config.members, count, self.config.hidden, generator=self._generator)
-            .ge_(share)
-            .mul_(1 / (1 - share))
-            .to(self._mean.device)
-        )
+        shape = (2, self.config.members, count, self.config.hidden)
+        # Sixteen bits a unit are quicker to draw than a number between 0 and 1.
+        draws = np.frombuffer(self._draws.bytes(2 * math.prod(shape)), np.uint16).reshape(shape)
+        kept = (draws >= share * 2**16) * np.float32(1 / (1 - share))
+        first, second = torch.from_numpy(kept).to(self._mean.device)
         return first, second
 
-    def step(self, samples: Tensor, positives: int, momenta: Parameters, rate: float) -> Tensor:
-        """One step of SGD on descriptors (N, D), of which so many, the first, are the target's; the loss."""
+    def descent(self, rate: float) -> Descent:
+        """Steps of SGD on the parameters, with this learning rate of the hidden layers' weights."""
         config = self.config
+        factors, decays = zip(*(config.factors(index) for index in range(len(self.parameters))), strict=True)
+        rates = [rate * factor for factor in factors]
+        settings = DescentConfig(rates, decays, config.momentum, config.smoothing, config.clip)
+        return descent(self.parameters, settings)
+
+    def step(self, samples: Tensor, positives: int, steps: Descent) -> Tensor:
+        """One of the steps, on descriptors (N, D), of which so many, the first, are the target's; the loss."""
         x = self._standard(samples).to(samples.dtype)
         labels = torch.zeros(len(x), device=x.device)
         labels[:positives] = 1
-        loss, found = gradients(x, labels, self._dropout(len(x)), self.parameters, config.smoothing, config.clip)
-        for index, (value, momentum, gradient) in enumerate(zip(self.parameters, momenta, found, strict=True)):
-            factor, decay = config.factors(index)
-            momentum.mul_(config.momentum).add_(gradient).add_(value, alpha=decay)
-            value.add_(momentum, alpha=-rate * factor)
+        loss = steps.step(x, labels, self._dropout(len(x)))
         self._scoring = None
         return loss
 
@@ -195,7 +200,7 @@ class Course:
     def __init__(
         self, classifier: Classifier, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float
     ) -> None:
-        self._classifier, self._rate, self._made = classifier, rate, 0
+        self._classifier, self._made = classifier, 0
         positives, self._negatives = (t if isinstance(t, Rows) else Rows([t]) for t in (positives, negatives))
         self.remaining = steps if len(positives) and len(self._negatives) else 0
         if self.remaining:
@@ -203,7 +208,7 @@ class Course:
             passes = -(-size * steps // len(positives))
             queue = np.concatenate([classifier.rng.permutation(len(positives)) for _ in range(passes)])
             self._batches = positives.take(queue[: size * steps]).view(steps, size, -1)
-            self._momenta = [torch.zeros_like(p) for p in classifier.parameters]
+            self._steps = classifier.descent(rate)
 
     @torch.inference_mode()
     def advance(self, steps: int) -> float:
@@ -217,7 +222,7 @@ class Course:
             hard = select(scores, mining, classifier.rng)
             batch = self._batches[self._made]
             samples = torch.cat([batch, picked(rows, hard)])
-            loss = classifier.step(samples, len(batch), self._momenta, self._rate)
+            loss = classifier.step(samples, len(batch), self._steps)
             self._made += 1
         self.remaining -= steps
         return float(loss)

@@ -17,10 +17,14 @@ POSITIVE = 1
 Parameters: TypeAlias = list[Tensor]
 
 
+def preactivations(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """(N, D) through the first layers of all members at once -> (N, M * H), in the type of x."""
+    return torch.addmm(bias.flatten().to(x.dtype), x, weight.flatten(0, 1).T.to(x.dtype))
+
+
 def _first(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, D) through the first layers of all members at once -> (M, N, H), in the type of x."""
-    wide = torch.addmm(bias.flatten().to(x.dtype), x, weight.flatten(0, 1).T.to(x.dtype))
-    return wide.view(x.shape[0], *weight.shape[:2]).transpose(0, 1)
+    """The same -> (M, N, H)."""
+    return preactivations(x, weight, bias).view(x.shape[0], *weight.shape[:2]).transpose(0, 1)
 
 
 def _differences(weight3: Tensor, bias3: Tensor) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from asmd import checkpoints
+from asmd import checkpoints, compiled
 from asmd.boxes import Boxes, clip_to_frame
 from asmd.errors import TrackerStateError
 from asmd.flow import FlowStack
@@ -88,6 +88,8 @@ class Tracker:
         self.config = config or TrackerConfig.realtime()
         self.weights_name, self.missing = weights_name, missing
         self._device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device)
+        if self._device.type == "cpu":
+            compiled.prepare()
         motion = self.config.features.motion
         self._motion = motion_trained if motion == "auto" else motion == "on"
         self._extractor = build_extractor(network, self.config.features, self._motion, self._device, quantised)

@@ -24,6 +24,7 @@ def test_findings(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
     assert "MISSING" not in found["packages"]
     assert re.search(r"avx512_bf16 (yes|no)", found["cpu flags"]) or "unknown" in found["cpu flags"]
     assert re.match(r"(openvino|torch) on (cpu|cuda), (bfloat16|float16|float32)", found["network"])
+    assert re.match(r"torch; faster|on a CPU compiled, numba \d", found["operations"])
     assert "libx264 write yes" in found["codecs"]
     assert found["sample clip"].endswith("bikes.mp4")
     assert {extra.split()[0] for extra in found["extras"].split("; ")} >= {"openvino", "web", "cluster", "dev"}

@@ -6,7 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from asmd.models.pooling import Pooling, bin_weights, pool_boxes
+from asmd import compiled
+from asmd.models.pooling import Pooling, _bin_cells, bin_weights, pool_boxes
 
 
 def pool_one(features: torch.Tensor, corners: torch.Tensor, bins: int) -> torch.Tensor:
@@ -117,7 +118,39 @@ def test_boxes_are_laid_out_before_the_maps_are_there() -> None:
     corners = torch.tensor([[1.2, -0.1, 4.9, 6.0], [2.0, 2.5, 9.5, 5.5]]).expand(2, 2, 4)
     pooling = Pooling.of([(9, 7), (4, 6)], corners, 3)
     assert torch.equal(pooling.pool(maps), pool_boxes(maps, corners, 3))
-    torch.testing.assert_close(pooling.weights.sum(2), torch.ones(9, 4))
+    ends = [*pooling.starts.tolist()[1:], len(pooling.weights)]
+    sums = [pooling.weights[at:end].sum() for at, end in zip(pooling.starts.tolist(), ends, strict=True)]
+    torch.testing.assert_close(torch.stack(sums), torch.ones(2 * 2 * 9))
     assert Pooling.of([(9, 7), (4, 6)], corners[:, :0], 3).pool(maps).shape == (0, 2, 9, 5)
     with pytest.raises(ValueError, match="cannot be pooled as those of"):
         pooling.pool(maps[::-1])
+
+
+@pytest.mark.skipif(not compiled.available(), reason="Numba is not installed")
+@given(
+    corners=st.lists(
+        st.tuples(st.floats(-50, 50), st.floats(-50, 50), st.floats(0.01, 80), st.floats(0.01, 80)),
+        min_size=1,
+        max_size=6,
+    ),
+    bins=st.integers(1, 4),
+    far=st.sampled_from([1.0, 1e4]),
+)
+def test_compiled_weights_are_those_in_torch(
+    corners: list[tuple[float, float, float, float]], bins: int, far: float
+) -> None:
+    draw = torch.Generator().manual_seed(0)
+    maps = [torch.randn(9, 7, 3, generator=draw), torch.randn(1, 6, 3, generator=draw)]
+    boxes = torch.tensor([[x, y, x + far * w, y + h] for x, y, w, h in corners])
+    both = torch.stack([boxes, boxes / 2])
+    sizes = [(m.shape[0], m.shape[1]) for m in maps]
+    assert compiled.serves(both)
+    served = Pooling.of(sizes, both, bins)
+    in_torch = Pooling(sizes, bins, *_bin_cells(sizes, both, bins), box_first=False)
+    torch.testing.assert_close(served.pool(maps), in_torch.pool(maps), rtol=1e-3, atol=1e-3)
+    assert len(served.places) <= len(in_torch.places)
+    # More cells than room was made for at first: a box over all of a large map.
+    wide = torch.tensor([[[0.0, 0.0, 99.0, 99.0]]])
+    large = [torch.randn(100, 100, 2, generator=draw)]
+    exact = Pooling([(100, 100)], 1, *_bin_cells([(100, 100)], wide, 1), box_first=False).pool(large)
+    torch.testing.assert_close(Pooling.of([(100, 100)], wide, 1).pool(large), exact)
