@@ -90,8 +90,9 @@ def bin_cells(
                     for y in range(tall[row]):
                         line, weight = table + (top[row] + y) * width + left[column], down[row, y]
                         for x in range(wide[column]):
-                            places[at] = line + x
-                            weights[at] = weight * across[column, x]
-                            at += 1
+                            # Without a sign, or each would be looked at whether it counts from the end.
+                            places[np.uint64(at + x)] = line + x
+                            weights[np.uint64(at + x)] = weight * across[column, x]
+                        at += wide[column]
             table += height * width
-    return places[:at].copy(), weights[:at].copy(), starts
+    return places[:at], weights[:at], starts

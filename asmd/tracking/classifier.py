@@ -131,12 +131,19 @@ class Classifier:
 
         The first layer, which is nearly all of the arithmetic, runs in the descriptors' type.
         """
-        if self._scoring is None or self._scoring[0].dtype != samples.dtype:
-            # What standardises descriptors becomes part of the first layer.
+        return log_odds(samples, self.scoring(samples.dtype))
+
+    @torch.inference_mode()
+    def scoring(self, dtype: torch.dtype) -> Parameters:
+        """The parameters for descriptors of this type as they come: what standardises them is in the first layer.
+
+        They are kept until the next step; who makes steps beside has them made there as well.
+        """
+        if self._scoring is None or self._scoring[0].dtype != dtype:
             weight, bias, *others = self.parameters
             folded = [weight * self._gain, bias - (weight @ self._mean) * self._gain]
-            self._scoring = [p.to(samples.dtype) for p in folded] + [p.clone() for p in others]
-        return log_odds(samples, self._scoring)
+            self._scoring = [p.to(dtype) for p in folded] + [p.clone() for p in others]
+        return self._scoring
 
     def train(self, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float) -> float:
         """Minimises the cross-entropy of eq. (6), with the negative term that the equation leaves out (FACTS 0.3).

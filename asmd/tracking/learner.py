@@ -95,6 +95,7 @@ class Learner:
             seen, overlaps = zip(*fits, strict=True)
             self.overlap = OverlapRegressor(config.overlap, torch.cat(seen), np.concatenate(overlaps))
         all_positives, all_negatives = torch.cat(positives), torch.cat([*negatives, kept])
+        self._dtype = all_positives.dtype
         self.classifier = Classifier(all_positives.shape[1], config.classifier, config.mining, self._rng, self._device)
         if config.classifier.standardise:
             self.classifier.standardise(torch.cat([all_positives, all_negatives]))
@@ -114,6 +115,7 @@ class Learner:
         if success and index % self._config.sampling.interval == 0:
             self._remember(view, box, index)
         self._updates.after(index, success)
+        self.classifier.scoring(self._dtype)
 
     def corrected(self, view: View, box: Boxes) -> None:
         """Learns a frame on which a person gave the box (4,), by heart and at once."""

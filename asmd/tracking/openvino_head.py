@@ -156,8 +156,14 @@ class _Drawing:
         own = [boxes] if head.config.raw else []
         channels = op.concat([*own, op.multiply(boxes, target), origin, displaced, *cues], 3)
         count, stages, _, wide = channels.get_output_shape(0)
-        x = self.reshaped(op.transpose(channels, np.array([0, 1, 3, 2])), count, stages * wide, grid, grid)
-        for layer in (*head.convolutions, *head.hidden, head.out):
+        first, *others = head.convolutions
+        assert isinstance(first, nn.Conv2d) and first.bias is not None
+        # A convolution of 1x1 is a sum over stages of products with cells as they lie: to turn these takes longer.
+        each = first.weight.detach().reshape(-1, stages, wide).permute(1, 2, 0).contiguous().numpy()
+        mixed = op.reduce_sum(op.matmul(channels, each[None], False, False), np.array([1]), False)
+        mixed = op.add(mixed, first.bias.detach().numpy())
+        x = op.transpose(self.reshaped(mixed, count, grid, grid, -1), np.array([0, 3, 1, 2]))
+        for layer in (*others, *head.hidden, head.out):
             if isinstance(layer, nn.Conv2d):
                 x = convolution(op, layer, x)
             elif isinstance(layer, nn.Flatten):
