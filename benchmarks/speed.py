@@ -6,7 +6,7 @@ The parts, each of which can be run by itself into the same file:
 
     stages      time of each stage of a frame: median, spread, share
     rates       frames a second of presets and OpenCV's trackers, in turn on the same videos, decoding included
-    candidates, regions, sizes, threads      what the time of a frame depends on
+    candidates, regions, flow, sizes, threads      what the time of a frame depends on
     targets     several targets in one video
     length      memory and speed over a long video
     limit       the feature pass against OpenVINO's benchmark_app and against this machine's matrix products
@@ -34,7 +34,7 @@ from asmd.evaluation import provenance
 from asmd.evaluation._workers import limit_threads
 from asmd.files import replacing
 
-PARTS = ("stages", "rates", "candidates", "regions", "sizes", "threads", "targets", "length", "limit")
+PARTS = ("stages", "rates", "candidates", "regions", "flow", "sizes", "threads", "targets", "length", "limit")
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def measurements(options: Options) -> dict[str, Callable[[], list[dict[str, Any]
         "rates": lambda: rates.rates(footage, options.presets, options.peers, options.nanotrack),
         "candidates": lambda: scaling.candidates(footage.first(), frames),
         "regions": lambda: scaling.regions(footage.first(), frames),
+        "flow": lambda: scaling.flow(footage.first(), frames),
         "sizes": lambda: scaling.frame_sizes(footage.first(), frames),
         "threads": lambda: scaling.threads(footage.first(), frames, steps, options.presets),
         "targets": lambda: targets.targets(footage.first(), options.counts, frames, mot=options.mot),

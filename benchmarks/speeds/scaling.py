@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -34,12 +34,30 @@ def regions(clip: Clip, frames: int, preset: str = "realtime") -> list[dict[str,
     return _compared("region", settings, clip, frames)
 
 
-def _compared(what: str, settings: dict[int, TrackerConfig], clip: Clip, frames: int) -> list[dict[str, Any]]:
+def flow(clip: Clip, frames: int, preset: str = "realtime") -> list[dict[str, Any]]:
+    """Cost of flow and of the motion stream, which is as dear with weights that have none as with those that have."""
+    shipped = TrackerConfig.preset(preset)
+    moving = replace(shipped, features=replace(shipped.features, motion="on"))
+    settings = {
+        "no flow": replace(shipped, search=replace(shipped.search, flow_share=0.0)),
+        "flow about the target": replace(shipped, search=replace(shipped.search, flow_share=0.5)),
+        "no flow, the network not in int8": replace(
+            shipped,
+            search=replace(shipped.search, flow_share=0.0),
+            features=replace(shipped.features, precision="float"),
+        ),
+        "motion stream": moving,
+        "motion stream, flow at 240 pixels": replace(moving, flow=replace(moving.flow, max_side=240)),
+    }
+    return _compared("flow", settings, clip, frames)
+
+
+def _compared(what: str, settings: Mapping[Any, TrackerConfig], clip: Clip, frames: int) -> list[dict[str, Any]]:
     trackers = {n: Tracker.from_pretrained(preset=config) for n, config in settings.items()}
     found = in_turn({n: _timed(tracker, clip, frames) for n, tracker in trackers.items()}, BLOCK)
     rows = [{what: n} | Times.of(seconds).row() for n, seconds in found.items()]
     for row in rows:
-        print(f"{what} {row[what]:5}  {row['median']:7.2f} ms", flush=True)
+        print(f"{what} {row[what]!s:5}  {row['median']:7.2f} ms", flush=True)
     return rows
 
 

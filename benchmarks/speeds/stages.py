@@ -34,6 +34,7 @@ STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("candidates", candidates, ("gaussian", "close", "samples", "fits", "limit", "grid")),
     ("classifier scores", Classifier, ("margins",)),
     ("classifier update", Course, ("__init__", "advance")),
+    ("classifier update", Classifier, ("scoring",)),
     ("overlap", OverlapRegressor, ("predict", "learn")),
     ("judging", box_regression.LearnedRegressor, ("judge",)),
     ("judging", box_regression._Told, ("result",)),

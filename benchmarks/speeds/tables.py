@@ -103,6 +103,7 @@ TABLES: dict[str, Callable[[Rows], str]] = {
     "rates": _rates,
     "candidates": _one("candidates", "candidates"),
     "regions": _one("region", "side in network pixels"),
+    "flow": _one("flow", "streams"),
     "sizes": _sizes,
     "threads": _threads,
     "targets": _targets,
