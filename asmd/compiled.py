@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, TypeVar, cast
 
 import torch
@@ -24,8 +23,12 @@ ANY_ORDER = {"reassoc", "contract", "nsz"}
 
 @cache
 def available() -> bool:
-    """Whether Numba is installed."""
-    return find_spec("numba") is not None
+    """Whether Numba is installed, and agrees to the NumPy that is."""
+    try:
+        import numba  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def serves(*tensors: Tensor) -> bool:

@@ -26,6 +26,17 @@ def test_nothing_is_served_without_numba(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not compiled.serves(torch.ones(3))
 
 
+def test_numba_that_cannot_be_imported_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where it is older than the NumPy beside it."""
+    compiled.available.cache_clear()
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert not compiled.available()
+    compiled.prepare()
+    compiled.available.cache_clear()
+    monkeypatch.undo()
+    assert compiled.available()
+
+
 def test_it_compiles_where_nothing_can_be_kept(tmp_path: Path) -> None:
     """A function that is in no file, as one in a folder that cannot be written to, has no place on disk."""
     lines = (
