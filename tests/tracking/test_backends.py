@@ -11,6 +11,7 @@ import torch
 from moving_scene import Scene
 from torch.nn.functional import cosine_similarity
 
+from asmd import compiled
 from asmd.errors import ConfigError
 from asmd.models.baselines import BACKBONES
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
@@ -100,6 +101,23 @@ def test_without_openvino(monkeypatch: pytest.MonkeyPatch, network: Spatiotempor
     assert FeatureNetwork(network, CPU).backend == "torch"
     with pytest.raises(ConfigError, match=r"openvino needs it: pip install 'asmd\[openvino\]'"):
         FeatureNetwork(network, CPU, backend="openvino")
+
+
+def test_without_numba(monkeypatch: pytest.MonkeyPatch, network: SpatiotemporalResNet, scene: Scene) -> None:
+    """The same to rounding, in float32 and from one seed; scores tell that another code was run."""
+    pytest.importorskip("numba")
+    config = TrackerConfig(features=FeatureConfig(region_size=129, backend="torch"))
+    monkeypatch.setattr(networks, "fast_dtype", lambda device: torch.float32)
+    runs = []
+    for there in (True, False):
+        monkeypatch.setattr(compiled, "available", lambda there=there: there)
+        tracker = Tracker(network, config, seed=3)
+        tracker.init(scene.frame(0), scene.box(0))
+        runs.append([tracker.update(scene.frame(t)) for t in range(1, 4)])
+    boxes, scores = (np.array([[getattr(r, name) for r in run] for run in runs]) for name in ("box", "score"))
+    np.testing.assert_allclose(*boxes, atol=0.5)
+    np.testing.assert_allclose(*scores, atol=0.02)
+    assert not np.array_equal(*scores)
 
 
 def test_what_openvino_does_not_run() -> None:
