@@ -5,6 +5,7 @@ OUTPUT/branches/rank-0/domain-....safetensors   pages of private branches, see a
 OUTPUT/metrics.jsonl, OUTPUT/tensorboard/       what was measured
 OUTPUT/weights.safetensors                      the shared network of the last checkpoint, for tracking
 OUTPUT/best.safetensors                         that of the best validation
+OUTPUT/.rank-0.lock                             held while a process trains there
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 
 from asmd import checkpoints
@@ -45,6 +47,9 @@ MAY_CHANGE = frozenset(
     }
 )
 """Settings with which a run may be resumed although they differ from those that it began with."""
+
+PATIENCE = 5.0
+"""Seconds for which a folder may still be taken: a run that was killed leaves processes that end a little later."""
 
 _NAME = re.compile(r"step-(\d{8})\.safetensors")
 
@@ -77,9 +82,15 @@ class RunFolder:
         domains: names of the domains, in order.
         seed: of the run.
         size: number of processes.
+        rank: this one's number; no other process has the folder in this capacity until it ends.
+
+    Raises:
+        OutputError: if the folder cannot be written to, or another run is at it.
     """
 
-    def __init__(self, path: Path, config: TrainingConfig, domains: list[str], seed: int, size: int = 1) -> None:
+    def __init__(
+        self, path: Path, config: TrainingConfig, domains: list[str], seed: int, size: int = 1, rank: int = 0
+    ) -> None:
         self.path = path
         self._config = config
         self._facts = {"domains": domains, "seed": seed, "processes": size}
@@ -87,6 +98,12 @@ class RunFolder:
             (path / "checkpoints").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror})") from error
+        # Within a process a folder may be opened again, as it is where a run goes on from what another object did.
+        self._lock = FileLock(path / f".rank-{rank}.lock", is_singleton=True)
+        try:
+            self._lock.acquire(timeout=PATIENCE)
+        except Timeout as error:
+            raise OutputError(f"{path} is being trained in by another process: give another --output") from error
 
     def branches(self, rank: int) -> Path:
         """Where the private branches of a process are paged to."""

@@ -90,7 +90,7 @@ class Trainer:
         self.group = group or Group()
         self.device = torch.device(device)
         rank, size, partitions = self.group.rank, self.group.size, self.group.partitions
-        self.folder = RunFolder(output, config, [s.name for s in data.domains], seed, size)
+        self.folder = RunFolder(output, config, [s.name for s in data.domains], seed, size, rank)
         cache = Path(config.footage.folder) if config.footage.folder else output / "footage"
         footage = Footage(cache, config.footage, config.flow)
         samples = SampleDrawer(footage, data.domains, config.batch, seed, partitions)

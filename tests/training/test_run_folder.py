@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from training.small_run import assert_same, small_config
 from asmd import checkpoints
 from asmd.errors import ConfigError, OutputError, WeightsError
 from asmd.models.st_resnet import SpatiotemporalResNet
+from asmd.training import run_folder
 from asmd.training.config import TrainingConfig
 from asmd.training.run_folder import RunFolder, restore, write_weights
 
@@ -83,7 +86,7 @@ def test_a_damaged_one_gives_way_to_the_one_before(tmp_path: Path, caplog: pytes
     assert "step-00000003.safetensors is damaged" in caplog.text and "trying the one before it" in caplog.text
     run.tidy(2)
     assert run.steps() == [1, 2]
-    assert not list(tmp_path.rglob(".*"))
+    assert [half.name for half in tmp_path.rglob(".*")] == [".rank-0.lock"]
     run.save(3, *network(), PAGES, 0)
     assert run.prune() == [PAGES] * 3
 
@@ -144,3 +147,28 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.Monk
     (tmp_path / "run" / "checkpoints" / "step-00000002.safetensors").mkdir()
     with pytest.raises(OutputError, match="is a folder"):
         run.save(2, *network(), PAGES, 0)
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from asmd.training.config import local
+from asmd.training.run_folder import RunFolder
+
+held = RunFolder(Path(sys.argv[1]), local(), ["a"], 0)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_folder, "PATIENCE", 0.1)
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None and other.stdout.readline() == b"held\n"
+        with pytest.raises(OutputError, match="is being trained in by another process: give another --output"):
+            folder(tmp_path)
+        folder(tmp_path, rank=1)
+        other.kill()
+    monkeypatch.setattr(run_folder, "PATIENCE", 5.0)
+    folder(tmp_path)
+    folder(tmp_path)  # as when a run goes on in the process that began it
