@@ -60,7 +60,7 @@ TIDY := sed -i -E -e 's/^([^+ ]+)\+[a-z0-9.]+/\1/' -e '/^(nvidia-|cuda-|triton=|
 	-e '1i \# Made by `make lock`.'
 
 lock: $(DEV)
-	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra fast --output-file requirements.lock pyproject.toml
 	$(TIDY) requirements.lock
 	$(LOCK) --constraint requirements.lock --extra dev --extra fast --extra int8 --extra cluster --extra web --extra export --extra train --extra toolkits \
 		--output-file requirements-dev.lock pyproject.toml
