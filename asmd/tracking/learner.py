@@ -19,7 +19,7 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
-from asmd.tracking.updates import Updates
+from asmd.tracking.updates import Updates, due
 
 
 class Learner:
@@ -32,6 +32,7 @@ class Learner:
         choice: box regression, which learns on the first frame too.
         rng: the video's generator.
         device: where it runs.
+        phase: by this share of an interval what is done at intervals is done earlier.
 
     Attributes:
         min_side: least side of a box in pixels. Small targets may shrink below MDNet's 10 px.
@@ -47,8 +48,10 @@ class Learner:
         choice: Choice,
         rng: np.random.Generator,
         device: torch.device,
+        phase: float = 0.0,
     ) -> None:
         self._config, self._size, self._choice, self._rng, self._device = config, size, choice, rng, device
+        self._phase = phase
         self.min_side = float(min(10.0, target[2:].min() / 2))
         self.overlap: OverlapRegressor | None = None
 
@@ -101,7 +104,7 @@ class Learner:
             self.classifier.standardise(torch.cat([all_positives, all_negatives]))
         self.classifier.train(all_positives, all_negatives, config.classifier.init_steps, config.classifier.init_rate)
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
-        self._updates = Updates(self.classifier, self._memory)
+        self._updates = Updates(self.classifier, self._memory, self._phase)
 
     def later(self, view: View, box: Boxes, index: int, success: bool) -> None:
         """Learns what a later frame has to teach.
@@ -112,7 +115,7 @@ class Learner:
             index: of the frame, from 1.
             success: whether it was found.
         """
-        if success and index % self._config.sampling.interval == 0:
+        if success and due(index, self._config.sampling.interval, self._phase):
             self._remember(view, box, index)
         self._updates.after(index, success)
         self.classifier.scoring(self._dtype)

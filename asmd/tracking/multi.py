@@ -29,6 +29,9 @@ from asmd.tracking.steps import Steps, in_turns
 from asmd.tracking.threads import computing_threads
 from asmd.tracking.tracker import ProposalSource, Tracker
 
+GOLDEN = 0.618034
+"""The golden section."""
+
 Results: TypeAlias = dict[int, TrackResult]
 """Results by target."""
 
@@ -37,8 +40,8 @@ class MultiTracker:
     """Tracks any number of objects through one video.
 
     Targets are numbered from 0 in the order in which they are added; a number is not used twice. One that is lost, or
-    that fails, does not change what becomes of the others. A lone target has the boxes that `Tracker` gives with the
-    same seed, bit for bit.
+    that fails, does not change what becomes of the others. The first, while it is alone, has the boxes that `Tracker`
+    gives with the same seed, bit for bit; the others learn on other frames than it does (`Tracker.phase`).
 
     Args:
         tracker: what the targets' trackers are made like; it is left as it is.
@@ -249,6 +252,8 @@ class MultiTracker:
         new: dict[int, tuple[Tracker, Boxes]] = {}
         for box in boxes:
             new[self._next] = self._like.sibling(self._seed + self._next, self._flow), box
+            # Multiples of the golden section lie as far apart as can be, however many there are.
+            new[self._next][0].phase = self._next * GOLDEN % 1
             self._next += 1
         self._trackers |= {number: tracker for number, (tracker, _) in new.items()}
 

@@ -69,6 +69,8 @@ class Tracker:
         config: the settings.
         weights_name: a phrase that says which weights it runs on.
         missing: names of tensors that the weights lack.
+        phase: from the next `init` on, by this share of an interval what is learnt at intervals is learnt earlier: so
+            trackers of several targets need not all learn on the same frames.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class Tracker:
         self._seed = seed
         self._proposals = proposals
         self._size: FrameSize | None = None
+        self.phase = 0.0
         self._learning: Future[None] = NOTHING
         self._foreseen: Future[Any] = NOTHING
 
@@ -219,7 +222,7 @@ class Tracker:
         self._confidence = Confidence(self.config.confidence)
         self._index = 0
         self._last_seen = self._box
-        self._learner = Learner(self.config, self._size, target, self._choice, self._rng, self._device)
+        self._learner = Learner(self.config, self._size, target, self._choice, self._rng, self._device, self.phase)
         self._learner.first(self._extractor, frame, self._flow, self._motion, target)
         return TrackResult(0, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 

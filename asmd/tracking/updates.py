@@ -12,19 +12,25 @@ MOST_COURSES = 3
 """Updates that may wait for each other; where more fall due than the pace allows for, the first is finished at once."""
 
 
+def due(index: int, interval: int, phase: float) -> bool:
+    """Whether what is done every so many frames, and by a share of them earlier, is done on this one, from 1."""
+    return (index + int(phase * interval)) % interval == 0
+
+
 class Updates:
     """The updates of one video's classifier.
 
     Args:
         classifier: learns.
         memory: from this, at the intervals of its settings.
+        phase: by this share of an interval all updates fall due earlier.
 
     Attributes:
         courses: updates that are under way or waiting.
     """
 
-    def __init__(self, classifier: Classifier, memory: Memory) -> None:
-        self._classifier, self._memory = classifier, memory
+    def __init__(self, classifier: Classifier, memory: Memory, phase: float = 0.0) -> None:
+        self._classifier, self._memory, self._phase = classifier, memory, phase
         self._failed = 0
         self.courses: deque[Course] = deque()
 
@@ -42,10 +48,10 @@ class Updates:
         """
         config, pace = self._memory.config, self._classifier.config.pace
         self._failed = 0 if success else self._failed + 1
-        short = index % config.short_interval == 0
+        short = due(index, config.short_interval, self._phase)
         if short or (config.failure_interval and not success and (self._failed - 1) % config.failure_interval == 0):
             self._begin(*self._memory.short())
-        if index % config.long_interval == 0:
+        if due(index, config.long_interval, self._phase):
             self._begin(*self._memory.long())
         if self.courses:
             self.courses[0].advance(pace)

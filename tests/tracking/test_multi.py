@@ -14,7 +14,9 @@ from asmd.errors import BoxError, FrameError, TargetsFailedError, TrackerStateEr
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
 from asmd.tracking.candidates import SampleConfig
-from asmd.tracking.multi import MultiTracker
+from asmd.tracking.features import View
+from asmd.tracking.learner import Learner
+from asmd.tracking.multi import GOLDEN, MultiTracker
 from asmd.tracking.network import FeatureNetwork
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.sharing import SharingConfig
@@ -99,6 +101,7 @@ def test_without_sharing_targets_do_not_know_of_each_other(network: Spatiotempor
     """Each has the boxes of a tracker of its own, but for what a batch of regions may round differently."""
     multi = MultiTracker(Tracker(network, QUICK), sharing=SEPARATE)
     alone = [Tracker(network, QUICK, seed=n) for n in range(2)]
+    alone[1].phase = GOLDEN
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     for tracker, box in zip(alone, (discs.box(0), discs.second(0)), strict=True):
         tracker.init(discs.both(0), box)
@@ -251,3 +254,25 @@ def test_the_paper_s_crops_need_no_sharing(network: SpatiotemporalResNet, discs:
     multi = MultiTracker(Tracker(network, config))
     multi.init(discs.both(0), [discs.box(0), discs.second(0)])
     assert all(np.isfinite(r.box).all() for r in multi.update(discs.both(1)).values())
+
+
+def test_targets_learn_on_different_frames(
+    network: SpatiotemporalResNet, discs: TwoDiscs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that no frame has to wait for what all of them have to learn."""
+    learnt: list[tuple[int, int]] = []
+    remember = Learner._remember
+
+    def noted(self: Learner, view: View, box: Boxes, index: int) -> None:
+        learnt.append((id(self), index))
+        remember(self, view, box, index)
+
+    monkeypatch.setattr(Learner, "_remember", noted)
+    multi = MultiTracker(Tracker(network, QUICK), seed=3)
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)])
+    for t in range(1, 7):
+        multi.update(discs.both(t))
+    for tracker in multi._trackers.values():
+        tracker.settle()
+    frames = [[i for owner, i in learnt if owner == id(t._learner)] for t in multi._trackers.values()]
+    assert frames == [[2, 4, 6], [1, 3, 5]]

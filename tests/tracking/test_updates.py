@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from moving_scene import Scene
 from quick_preset import QUICK
 
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.classifier import Course
 from asmd.tracking.tracker import Tracker
-from asmd.tracking.updates import MOST_COURSES
+from asmd.tracking.updates import MOST_COURSES, due
 
 
 def steps_by_frame(
@@ -59,3 +62,10 @@ def test_updates_do_not_pile_up(network: SpatiotemporalResNet, scene: Scene, mon
     tracker, made = steps_by_frame(network, scene, monkeypatch, pace=1, interval=1)
     assert len(tracker._learner._updates.courses) <= MOST_COURSES
     assert sum(made) + sum(c.remaining for c in tracker._learner._updates.courses) == 12 * 10
+
+
+@given(st.integers(1, 60), st.floats(0, 1, exclude_max=True))
+def test_whatever_the_phase_it_is_due_once_in_each_interval(interval: int, phase: float) -> None:
+    frames = [index for index in range(1, 3 * interval + 1) if due(index, interval, phase)]
+    assert len(frames) == 3 and set(np.diff(frames)) == {interval}
+    assert frames[0] == interval - int(phase * interval)
