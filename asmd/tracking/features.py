@@ -310,7 +310,8 @@ class RegionExtractor:
             region: the rectangle.
         """
         cells = self._cells(stages)
-        maps = [c @ basis for c, basis in zip(cells, self._bases, strict=True)] if self._bases else cells
+        # Windows of a larger map are put together first, which the product would do more slowly.
+        maps = [c.contiguous() @ basis for c, basis in zip(cells, self._bases, strict=True)] if self._bases else cells
         appearance = {s: (stages[s].appearance[0].permute(1, 2, 0), self.stride(s)) for s in self._config.stages}
         return RegionView(region, maps, appearance)
 
