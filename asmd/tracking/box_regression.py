@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from asmd.boxes import Boxes, from_center, to_center, to_corners
@@ -190,7 +191,9 @@ class LearnedRegressor:
         return Done(said)
 
     @torch.inference_mode()
-    def predict(self, view: RegionView, boxes: Boxes, layouts: Tensor, moves: Tensor | None = None) -> Boxes:
+    def predict(
+        self, view: RegionView, boxes: Boxes, layouts: Tensor, moves: NDArray[np.floating[Any]] | None = None
+    ) -> Boxes:
         """Where boxes of a frame come to lie on the mean once they are moved.
 
         Args:
@@ -204,13 +207,13 @@ class LearnedRegressor:
         """
         for step in range(self.config.iterations):
             if moves is None or step > 0:
-                moves = self.judge(view, boxes).result().moves
+                moves = self.judge(view, boxes).result().moves.cpu().numpy()
             if self.config.learnt < 1:
                 other = self._ridge.moves(layouts if step == 0 else view.describe(boxes).layout)
                 if other is not None:
-                    moves = self.config.learnt * moves + (1 - self.config.learnt) * other
+                    moves = self.config.learnt * moves + (1 - self.config.learnt) * other.cpu().numpy()
             moves = moves if step == 0 else self.config.damping * moves
-            boxes = _apply(moves.double().cpu().numpy(), boxes, self.config.limit).mean(axis=0, keepdims=True)
+            boxes = _apply(moves.astype(np.float64), boxes, self.config.limit).mean(axis=0, keepdims=True)
         return np.asarray(boxes[0])
 
     def _encode(self, view: RegionView) -> list[Tensor]:

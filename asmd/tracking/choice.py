@@ -6,15 +6,14 @@ import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from asmd.boxes import Boxes
 from asmd.tracking.box_regression import BoxRegressor, LearnedRegressor
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, RegionView, View
 from asmd.tracking.regions import Poolings
+from asmd.tracking.rows import picked
 from asmd.tracking.steps import Steps, awaited
 
 
@@ -47,7 +46,7 @@ class Scored:
     boxes: Boxes
     margins: NDArray[np.float64]
     described: Descriptors
-    moves: Tensor | None = None
+    moves: NDArray[np.float32] | None = None
 
 
 def ranked(values: NDArray[np.float64]) -> NDArray[np.intp]:
@@ -95,17 +94,16 @@ class Choice:
         order = ranked(scored.margins)
         top = order[: search.judged]
         said = yield from awaited(self._head.judge(scored.view, scored.boxes[top]))
-        moves = said.moves.new_full((len(order), 4), torch.nan)
-        moves[torch.from_numpy(top)] = said.moves
+        moves = np.full((len(order), 4), np.nan, np.float32)
+        moves[top] = said.moves.cpu().numpy()
         value = scored.margins[top] + search.judgement * said.quality.double().cpu().numpy()
         return replace(scored, moves=moves), np.concatenate([top[ranked(value)], order[search.judged :]])
 
     def regressed(self, scored: Scored, which: list[np.intp]) -> Boxes:
         """Where the candidates of these numbers come to lie on the mean once they are moved, (4,)."""
-        rows = torch.tensor(which)
-        boxes, layouts = scored.boxes[which], scored.described.layout[rows]
+        boxes, layouts = scored.boxes[which], picked(scored.described.layout, np.array(which))
         if self._head is not None and self._head.suits(scored.view):
-            moves = None if scored.moves is None else scored.moves[rows]
-            known = moves is not None and not bool(moves.isnan().any())
+            moves = None if scored.moves is None else scored.moves[which]
+            known = moves is not None and not np.isnan(moves).any()
             return self._head.predict(scored.view, boxes, layouts, moves if known else None)
         return np.asarray(self._ridge.predict(layouts, boxes).mean(axis=0))
