@@ -13,7 +13,7 @@ from torch import Tensor
 from asmd.errors import ConfigError
 from asmd.tracking.descent import Descent, DescentConfig, descent
 from asmd.tracking.mining import MiningConfig, Scores, pool_indices, select
-from asmd.tracking.perceptron import Parameters, log_odds
+from asmd.tracking.perceptron import Parameters, Scorer, scored, scorer
 from asmd.tracking.rows import Rows, picked
 
 
@@ -113,7 +113,7 @@ class Classifier:
             self.parameters += [weight.to(device), bias.to(device)]
         self._mean = torch.zeros(features, device=device)
         self._gain = 1.0
-        self._scoring: Parameters | None = None
+        self._scoring: Scorer | None = None
 
     def standardise(self, samples: Tensor) -> None:
         """Takes mean and deviation of descriptors (N, D) as those of all that is to come."""
@@ -131,18 +131,18 @@ class Classifier:
 
         The first layer, which is nearly all of the arithmetic, runs in the descriptors' type.
         """
-        return log_odds(samples, self.scoring(samples.dtype))
+        return scored(samples, self.scoring(samples.dtype))
 
     @torch.inference_mode()
-    def scoring(self, dtype: torch.dtype) -> Parameters:
+    def scoring(self, dtype: torch.dtype) -> Scorer:
         """The parameters for descriptors of this type as they come: what standardises them is in the first layer.
 
         They are kept until the next step; who makes steps beside has them made there as well.
         """
-        if self._scoring is None or self._scoring[0].dtype != dtype:
+        if self._scoring is None or self._scoring.weight1.dtype != dtype:
             weight, bias, *others = self.parameters
             folded = [weight * self._gain, bias - (weight @ self._mean) * self._gain]
-            self._scoring = [p.to(dtype) for p in folded] + [p.clone() for p in others]
+            self._scoring = scorer([*folded, *(p.clone() for p in others)], dtype)
         return self._scoring
 
     def train(self, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float) -> float:

@@ -6,7 +6,7 @@ exported to cannot derive. `Parameters` are the weights (M, out, in) and biases 
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -33,16 +33,49 @@ def _differences(weight3: Tensor, bias3: Tensor) -> tuple[Tensor, Tensor]:
     return weight, bias
 
 
-def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
+class Scorer(NamedTuple):
+    """Parameters laid out for `scored`, so that no frame has to.
+
+    Attributes:
+        weight1: (D, M * H) of the first layers, in the type of the descriptors.
+        bias1: (M * H,) likewise.
+        weight2: (M, H, H), inputs before outputs.
+        bias2: (M, 1, H).
+        weight3: (M, H, 1) of the target's logit less the background's.
+        bias3: () its mean over the members.
+    """
+
+    weight1: Tensor
+    bias1: Tensor
+    weight2: Tensor
+    bias2: Tensor
+    weight3: Tensor
+    bias3: Tensor
+
+
+def scorer(parameters: Parameters, dtype: torch.dtype) -> Scorer:
+    """Parameters laid out for descriptors of a type."""
+    weight1, bias1, weight2, bias2, weight3, bias3 = parameters
+    weight, bias = _differences(weight3, bias3)
+    first = weight1.flatten(0, 1).T.to(dtype), bias1.flatten().to(dtype)
+    return Scorer(*first, weight2.mT, bias2[:, None], weight[:, :, None], bias.mean())
+
+
+def scored(x: Tensor, by: Scorer) -> Tensor:
     """Standardised descriptors (N, D) -> (N,) the target's logit less the background's, mean of the members.
 
     The first layer runs in the type of the descriptors, the others in that of their weights.
     """
-    weight1, bias1, weight2, bias2, weight3, bias3 = parameters
-    hidden = torch.relu(_first(x, weight1, bias1).to(weight2.dtype))
-    hidden = torch.relu(hidden @ weight2.mT + bias2[:, None])
-    weight, bias = _differences(weight3, bias3)
-    return (hidden @ weight[:, :, None]).squeeze(2).mean(0) + bias.mean()
+    members, _, units = by.bias2.shape
+    wide = torch.addmm(by.bias1, x, by.weight1).view(x.shape[0], members, units).transpose(0, 1)
+    hidden = torch.relu(wide.to(by.weight2.dtype))
+    hidden = torch.relu(hidden @ by.weight2 + by.bias2)
+    return (hidden @ by.weight3).squeeze(2).mean(0) + by.bias3
+
+
+def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
+    """As `scored`, by parameters as they are."""
+    return scored(x, scorer(parameters, x.dtype))
 
 
 def gradients(
