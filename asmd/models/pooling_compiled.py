@@ -27,6 +27,13 @@ def _integral(offset: np.float32, first: bool, last: bool) -> np.float32:
 
 
 @compiled()
+def _cell(place: np.float32, last: int) -> int:
+    """The cell at or before a place, of those up to the last."""
+    # Compared before it becomes a whole number, which a huge one has no room in; NaN is not above 0.
+    return int(np.floor(min(place, np.float32(last)))) if place > 0 else 0
+
+
+@compiled()
 def _axis(
     low: np.float32,
     high: np.float32,
@@ -41,9 +48,9 @@ def _axis(
     share = np.float32(1) / max(side, np.finfo(np.float32).tiny)
     for index in range(bins):
         begin, end = low + np.float32(index) * side, low + np.float32(index + 1) * side
-        # Compared before they become whole numbers, which huge ones have no room in.
-        first = int(np.floor(min(max(begin, np.float32(0)), np.float32(last))))
-        past = min(int(np.floor(min(max(end, np.float32(0)), np.float32(last)))) + 1, last) + 1
+        # Every cell is one of the axis, whatever the box: NaN, beyond all bounds or ending before it begins.
+        first = _cell(begin, last)
+        past = max(min(_cell(end, last) + 1, last), first) + 1
         firsts[index], counts[index] = first, past - first
         total += past - first
         for cell in range(first, past):

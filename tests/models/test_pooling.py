@@ -154,3 +154,16 @@ def test_compiled_weights_are_those_in_torch(
     large = [torch.randn(100, 100, 2, generator=draw)]
     exact = Pooling([(100, 100)], 1, *_bin_cells([(100, 100)], wide, 1), box_first=False).pool(large)
     torch.testing.assert_close(Pooling.of([(100, 100)], wide, 1).pool(large), exact)
+
+
+@pytest.mark.skipif(not compiled.available(), reason="Numba is not installed")
+def test_what_is_no_box_does_no_harm() -> None:
+    """Compiled code would read and write whatever lies where it is told to."""
+    cells = torch.rand(5, 4, 2)
+    nan, inf = float("nan"), float("inf")
+    for box in ([nan] * 4, [0.0, nan, 3.0, 2.0], [3.0, 3.0, 1.0, 1.0], [-inf, 0.0, inf, 2.0], [1e30, 1e30, 2e30, 2e30]):
+        pooling = Pooling.of([(5, 4)], torch.tensor([[box, [0.0, 0.0, 2.0, 2.0]]]), 3)
+        assert ((pooling.places >= 0) & (pooling.places < 20)).all()
+        pooled = pooling.pool([cells])
+        assert pooled.shape == (2, 1, 9, 2) and pooled[1].isfinite().all()
+        assert pooled[0].isnan().any() == np.isnan(box).any() or np.isinf(box).any()
