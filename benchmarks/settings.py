@@ -134,6 +134,8 @@ def row(name: str, found: dict[str, dict[str, list[float]]]) -> tuple[str | floa
 
 def main(options: Options) -> None:
     """Tracks with each of the settings and prints a row for each."""
+    if options.every < 1:
+        raise ConfigError(f"every {options.every}th frame is none: give --every at least 1")
     limit_threads(options.threads)
     held_out = gather(local().videos, options.data).held_out
     wanted = options.sequences.split(",") if options.sequences else [s.name for s in held_out]
@@ -149,7 +151,7 @@ def main(options: Options) -> None:
                 name, _, value = part.partition("=")
                 config = changed(config, name, value)
             found = tracked(Tracker.from_pretrained(weights or None, preset=config), sequences, options)
-            label = " ".join([options.preset, change, Path(weights).stem]).strip()
+            label = " ".join([options.preset, change, weights]).strip()
             if options.every > 1:
                 label += f", every {options.every}"
             rows.append(row(label, found))
