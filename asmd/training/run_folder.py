@@ -104,6 +104,11 @@ class RunFolder:
             self._lock.acquire(timeout=PATIENCE)
         except Timeout as error:
             raise OutputError(f"{path} is being trained in by another process: give another --output") from error
+        except NotImplementedError:
+            # As Lustre may be mounted: no reason not to train there.
+            log.warning("the file system of %s has no locks: see to it that no other process trains in it", path)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror})") from error
 
     def branches(self, rank: int) -> Path:
         """Where the private branches of a process are paged to."""

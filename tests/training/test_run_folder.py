@@ -172,3 +172,28 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(run_folder, "PATIENCE", 5.0)
     folder(tmp_path)
     folder(tmp_path)  # as when a run goes on in the process that began it
+
+
+@pytest.mark.parametrize(
+    ("trouble", "told"),
+    [(NotImplementedError("no flock"), None), (PermissionError(13, "Permission denied"), "Permission")],
+)
+def test_a_folder_that_cannot_be_locked(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    trouble: Exception,
+    told: str | None,
+) -> None:
+    """Some file systems of clusters have no locks, which must not keep anybody from training there."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise trouble
+
+    monkeypatch.setattr(run_folder.FileLock, "acquire", fails)
+    if told:
+        with pytest.raises(OutputError, match=told):
+            folder(tmp_path)
+    else:
+        with_steps(tmp_path, 1)
+        assert "has no locks" in caplog.text
