@@ -18,7 +18,7 @@ Layers: TypeAlias = tuple[Floats, ...]
 """Weights and biases of the second and third layer."""
 
 _LAYERS = "Tuple((f4[:, :, ::1], f4[:, ::1], f4[:, :, ::1], f4[:, ::1]))"
-_NONE = np.float32(0)
+_ZERO = np.float32(0)
 _ONE = np.float32(1)
 
 
@@ -29,13 +29,13 @@ def _active(values: Floats, numbers: NDArray[np.int64]) -> int:
     for index in range(len(values)):
         # No branch: which are on cannot be foretold.
         numbers[count] = index
-        count += int(values[index] > _NONE)
+        count += int(values[index] > _ZERO)
     return count
 
 
 @compiled()
 def _dot(first: Floats, second: Floats) -> np.float32:
-    total = _NONE
+    total = _ZERO
     for index in range(len(first)):
         total += first[index] * second[index]
     return total
@@ -77,33 +77,33 @@ def loss_and_gradients(
     """
     (keep1, keep2), (weight2, bias2, weight3, bias3), (own2, own_bias2, own3, own_bias3) = keep, layers, own
     members, size, _ = weight2.shape
-    count, total = len(wide), _NONE
+    count, total = len(wide), _ZERO
     first, second, back = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
     numbers = np.empty(size + 1, np.int64)
-    own_bias1[:], own2[:], own_bias2[:], own3[:], own_bias3[:] = _NONE, _NONE, _NONE, _NONE, _NONE
+    own_bias1[:], own2[:], own_bias2[:], own3[:], own_bias3[:] = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     for member in range(members):
         forward = weight2[member].T.copy()
         weight, bias = _differences(weight3[member], bias3[member])
         for row in range(count):
             for unit in range(size):
-                first[unit] = max(wide[row, member, unit], _NONE) * keep1[member, row, unit]
+                first[unit] = max(wide[row, member, unit], _ZERO) * keep1[member, row, unit]
                 second[unit] = bias2[member, unit]
             for which in range(_active(first, numbers)):
                 on = np.uint64(numbers[which])
                 for unit in range(size):
                     second[unit] += first[on] * forward[on, unit]
             for unit in range(size):
-                second[unit] = max(second[unit], _NONE) * keep2[member, row, unit]
+                second[unit] = max(second[unit], _ZERO) * keep2[member, row, unit]
             logit = _dot(second, weight) + bias
             target = smoothing + (_ONE - 2 * smoothing) * labels[row]
-            total += max(logit, _NONE) + np.log1p(np.exp(-abs(logit))) - target * logit
+            total += max(logit, _ZERO) + np.log1p(np.exp(-abs(logit))) - target * logit
             excess = (_ONE / (_ONE + np.exp(-logit)) - target) / np.float32(count)
             own_bias3[member, 1] += excess
             own_bias3[member, 0] -= excess
             for unit in range(size):
                 own3[member, 1, unit] += excess * second[unit]
                 own3[member, 0, unit] -= excess * second[unit]
-                back[unit] = _NONE
+                back[unit] = _ZERO
             # What was dropped or is off passes nothing back.
             for which in range(_active(second, numbers)):
                 on = np.uint64(numbers[which])
@@ -113,7 +113,7 @@ def loss_and_gradients(
                     own2[member, on, source] += passed * first[source]
                     back[source] += passed * weight2[member, on, source]
             for unit in range(size):
-                passed = back[unit] * keep1[member, row, unit] if first[unit] > _NONE else _NONE
+                passed = back[unit] * keep1[member, row, unit] if first[unit] > _ZERO else _ZERO
                 own_wide[row, member, unit] = passed
                 own_bias1[member, unit] += passed
     return float(total / np.float32(count * members))
@@ -143,7 +143,7 @@ def descend(
     for member in range(len(values[0])):
         shrink = _ONE
         if clip > 0:
-            square = _NONE
+            square = _ZERO
             for gradient in gradients:
                 square += _dot(gradient[member], gradient[member])
             shrink = min(clip / (np.sqrt(square) + np.float32(1e-6)), _ONE)
