@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import resource
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,13 +75,20 @@ class Clip:
         return Clip(self.name, frames, self.box * scale)
 
 
-def decoding_seconds(clip: Clip) -> list[float]:
-    """What each frame but the first takes to decode, once the clip is a video file."""
+@contextmanager
+def video_of(frames: Iterable[Frame]) -> Iterator[Path]:
+    """A video file of these frames, there for the while."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "clip.mp4"
         with write_video(path) as video:
-            for frame in clip.frames:
+            for frame in frames:
                 video.write(frame)
+        yield path
+
+
+def decoding_seconds(clip: Clip) -> list[float]:
+    """What each frame but the first takes to decode by itself, once the clip is a video file."""
+    with video_of(clip.frames) as path:
         walk = iter(VideoFrames(path))
         next(walk)
         return [clocked(lambda: next(walk)) for _ in clip.frames[1:]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -62,16 +62,19 @@ class StageTimer:
     def __init__(self) -> None:
         self.frames: list[dict[str, float]] = []
         self.beside: list[dict[str, float]] = []
-        self._thread, self._lock = threading.get_ident(), threading.Lock()
-        self._now: dict[bool, dict[str, float]] = {here: defaultdict(float) for here in (True, False)}
-        self._local = threading.local()
+        self._thread, self._local = threading.get_ident(), threading.local()
+        # Queues, which take no lock: one thread would wait for another that measures.
+        self._here: deque[tuple[str, float]] = deque()
+        self._beside: deque[tuple[str, float]] = deque()
 
     def close_frame(self) -> None:
         """What has been measured since the last call is one frame's."""
-        with self._lock:
-            for kept, here in ((self.frames, True), (self.beside, False)):
-                kept.append(dict(self._now[here]))
-                self._now[here].clear()
+        for kept, measured in ((self.frames, self._here), (self.beside, self._beside)):
+            total: dict[str, float] = defaultdict(float)
+            for _ in range(len(measured)):
+                stage, seconds = measured.popleft()
+                total[stage] += seconds
+            kept.append(dict(total))
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -122,8 +125,7 @@ class StageTimer:
 
     def _leave(self, stage: str, started: float) -> None:
         spent, inner = now() - started, self._inner
-        own = spent - inner.pop()
-        with self._lock:
-            self._now[threading.get_ident() == self._thread][stage] += own
+        here = threading.get_ident() == self._thread
+        (self._here if here else self._beside).append((stage, spent - inner.pop()))
         if inner:
             inner[-1] += spent
