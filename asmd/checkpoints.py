@@ -21,6 +21,7 @@ from asmd.errors import ConfigError, OutputError, WeightsError
 from asmd.files import replacing
 from asmd.models.baselines import BACKBONES
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
+from asmd.models.resnet import STAGE_CHANNELS
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig, check_tensors
 from asmd.tracking.openvino_network import QuantisedGraph
 
@@ -45,7 +46,13 @@ REFINEMENT = "refinement."
 INT8 = "int8."
 """Names of the two tensors of a quantised graph that lies in the same file begin with this."""
 
-ADDED = (REFINEMENT, INT8)
+HEAD_LIMITS = f"{INT8}head"
+"""Name of the tensor with what the head in the same file needs to be multiplied in int8."""
+
+COMPONENTS = "components.layer"
+"""Names of the tensors by which the cells of a stage are reduced begin with this, and end in the stage."""
+
+ADDED = (REFINEMENT, INT8, COMPONENTS)
 """Beginnings of names that are not the network's own tensors."""
 
 
@@ -235,6 +242,10 @@ def build_refinement(weights: Weights) -> BoxRefinement | None:
         raise WeightsError(f"{weights.name}: box refinement lacks {absent[0]}")
     for parameter in head.parameters():
         parameter.requires_grad_(False)
+    if (limits := weights.tensors.get(HEAD_LIMITS)) is not None:
+        if limits.shape != (len(head.inner),):
+            raise WeightsError(f"{weights.name}: {HEAD_LIMITS} of {tuple(limits.shape)} does not fit the head")
+        head.limits = tuple(limits.tolist())
     return head.eval()
 
 
@@ -259,8 +270,11 @@ def appearance_alone(weights: Weights) -> Weights:
 
 def with_refinement(weights: Weights, head: BoxRefinement) -> Weights:
     """The same weights with a head, in fp16, in place of the one that was there, if any; `save` writes them."""
-    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(REFINEMENT)}
+    dropped = (REFINEMENT, HEAD_LIMITS)
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(dropped)}
     tensors |= {REFINEMENT + name: tensor.detach().half() for name, tensor in head.state_dict().items()}
+    if head.limits is not None:
+        tensors[HEAD_LIMITS] = torch.tensor(head.limits)
     return replace(
         weights, tensors=tensors, metadata={**weights.metadata, "refinement": json.dumps(asdict(head.config))}
     )
@@ -296,6 +310,27 @@ def with_quantised(weights: Weights, graph: QuantisedGraph, facts: Mapping[str, 
     tensors |= {INT8 + "topology": graph.topology, INT8 + "constants": graph.constants}
     header = json.dumps({"stages": graph.stages, **facts})
     return replace(weights, tensors=tensors, metadata={**weights.metadata, "int8": header})
+
+
+def components(weights: Weights) -> dict[int, Tensor]:
+    """Components of the appearance stream's cells that lie in the same file: stage -> (C, c), see `Readout`.
+
+    Raises:
+        WeightsError: if one of them does not fit its stage.
+    """
+    found: dict[int, Tensor] = {}
+    for name in sorted(n for n in weights.tensors if n.startswith(COMPONENTS)):
+        tensor, stage = weights.tensors[name].float(), name.removeprefix(COMPONENTS)
+        if stage not in ("1", "2", "3", "4") or tensor.ndim != 2 or len(tensor) != STAGE_CHANNELS[int(stage) - 1]:
+            raise WeightsError(f"{weights.name}: {name} of {tuple(tensor.shape)} are no components of a stage")
+        found[int(stage)] = tensor
+    return found
+
+
+def with_components(weights: Weights, found: Mapping[int, Tensor]) -> Weights:
+    """The same weights with components in half precision in place of those that were there, if any."""
+    tensors = {name: tensor for name, tensor in weights.tensors.items() if not name.startswith(COMPONENTS)}
+    return replace(weights, tensors=tensors | {f"{COMPONENTS}{stage}": c.half() for stage, c in found.items()})
 
 
 def _refinement_config(weights: Weights) -> RefinementConfig:

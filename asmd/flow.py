@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, TypeAlias
 
 import cv2
@@ -156,10 +158,26 @@ class FlowStack:
         Args:
             frame: RGB uint8 (H, W, 3), of the size of the frames before it.
         """
-        grey, self.scale = working_image(frame, self.config)
+        self.pushing(frame)()
+
+    def pushing(self, frame: Frame) -> Callable[[], None]:
+        """Begins to take the next frame.
+
+        Returns:
+            What is left to do, perhaps in another thread, before anything else is asked of the stack; the frame must
+            stay as it is until then.
+        """
         if not self.dense:
-            self._before, self._grey = self._grey, grey
-            return
+            return partial(self._keep, frame)
+        self._measure(frame)
+        return lambda: None
+
+    def _keep(self, frame: Frame) -> None:
+        grey, self.scale = working_image(frame, self.config)
+        self._before, self._grey = self._grey, grey
+
+    def _measure(self, frame: Frame) -> None:
+        grey, self.scale = working_image(frame, self.config)
         if self._grey is None:
             self._flows.append(np.zeros((*grey.shape, 2), np.float32))
         else:

@@ -120,6 +120,42 @@ def test_a_head_lies_in_the_same_file(tmp_path: Path) -> None:
     assert again.tensors.keys() == weights.tensors.keys() and again.metadata == weights.metadata
 
 
+def test_what_a_head_needs_for_int8_lies_beside_it(tmp_path: Path) -> None:
+    path, head = with_head(tmp_path)
+    weights = checkpoints.load(path)
+    plain = checkpoints.build_refinement(weights)
+    assert plain is not None and plain.limits is None
+    head.limits = (1.5, 2.0, 3.25)
+    with_limits = checkpoints.with_refinement(weights, head)
+    found = checkpoints.build_refinement(with_limits)
+    assert found is not None and found.limits == head.limits
+    # Those of one head are not those of the next.
+    assert checkpoints.HEAD_LIMITS not in checkpoints.with_refinement(with_limits, plain).tensors
+    with_limits.tensors[checkpoints.HEAD_LIMITS] = torch.ones(2)
+    with pytest.raises(WeightsError, match="does not fit the head"):
+        checkpoints.build_refinement(with_limits)
+
+
+def test_components_lie_in_the_same_file(tmp_path: Path) -> None:
+    whole = checkpoints.Weights("here", SpatiotemporalResNet().state_dict(), {"format": checkpoints.FORMAT})
+    assert checkpoints.components(whole) == {}
+    wanted = {2: torch.eye(128)[:, :6], 3: torch.eye(256)[:, :6]}
+    both = checkpoints.with_components(whole, wanted)
+    checkpoints.save(tmp_path / "w.safetensors", both.tensors, both.metadata)
+    loaded = checkpoints.load(tmp_path / "w.safetensors")
+    found = checkpoints.components(loaded)
+    assert found.keys() == wanted.keys() and all(torch.equal(found[s], wanted[s]) for s in wanted)
+    assert checkpoints.build_network(loaded)[1] == []
+    assert set(checkpoints.components(checkpoints.with_components(loaded, {1: torch.eye(64)}))) == {1}
+    loaded.tensors["components.layer2"] = torch.zeros(64, 6)
+    with pytest.raises(WeightsError, match="no components of a stage"):
+        checkpoints.components(loaded)
+    loaded.tensors["components.layer2"] = wanted[2]
+    loaded.tensors["components.layer7"] = wanted[2]
+    with pytest.raises(WeightsError, match="layer7"):
+        checkpoints.components(loaded)
+
+
 def test_files_without_a_head_are_as_before(tmp_path: Path) -> None:
     checkpoints.save(tmp_path / "w.safetensors", SpatiotemporalResNet().state_dict(), {"format": checkpoints.FORMAT})
     assert checkpoints.build_refinement(checkpoints.load(tmp_path / "w.safetensors")) is None

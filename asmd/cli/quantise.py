@@ -1,4 +1,4 @@
-"""`asmd quantise`: the network in int8, for weights that have it in float."""
+"""`asmd quantise`: the network and its head in int8, for weights that have them in float."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 class Options:
     """Quantise the network of given weights to int8, calibrated on training footage, and write both into one file.
 
-    It has to be done again whenever the shared features have been trained. Needs OpenVINO and NNCF.
+    The principal components of its cells go into the file as well, and what the head for box regression needs to be run
+    in int8, if there is one. It has to be done again whenever the shared features or the head have been trained. Needs
+    OpenVINO and NNCF.
     """
 
     data: Annotated[Path, arg(metavar="DIR")]
@@ -46,13 +48,16 @@ def preset_options(arguments: list[str]) -> Any:
 
 def run(options: Options) -> int:
     """Do it; the answer is the exit status."""
+    import torch
+
     from asmd import checkpoints
     from asmd.errors import ConfigError
     from asmd.files import replacing
+    from asmd.tracking.components import of_images
     from asmd.tracking.config import TrackerConfig
-    from asmd.tracking.network import fold_batch_norm
+    from asmd.tracking.network import FeatureNetwork, fold_batch_norm
     from asmd.tracking.quantised import quantise, version
-    from asmd.training.calibration import search_regions
+    from asmd.training.calibration import head_limits, search_regions
     from asmd.training.domains import gather
 
     if options.cuts < 1:
@@ -68,6 +73,12 @@ def run(options: Options) -> int:
         graph = quantise(fold_batch_norm(network), cuts, features.stages)
         facts = {"cuts": len(cuts), "domains": len(domains), "seed": options.seed, "nncf": made_with}
         whole = checkpoints.with_quantised(loaded, graph, facts)
+        exact = FeatureNetwork(network, torch.device("cpu"), torch.float32)
+        found = of_images(exact, cuts, features.stages, features.channels)
+        whole = checkpoints.with_components(whole, found)
+        if (head := checkpoints.build_refinement(loaded)) is not None:
+            head.limits = head_limits(head, network, domains, options.seed)
+            whole = checkpoints.with_refinement(whole, head)
         checkpoints.save(temporary, whole.tensors, whole.metadata)
     print(f"weights in {options.output}")
     return 0

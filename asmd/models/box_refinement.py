@@ -94,6 +94,8 @@ class BoxRefinement(nn.Module):
 
     Attributes:
         config: its form.
+        limits: greatest inputs of the `inner` layers on training footage, needed to multiply these in int8; None
+            where nobody has measured them.
         places: (grid * grid, 3) where the cells are, across and down, in sides of the box from its centre, and whether
             that is inside it.
         inside: numbers of the cells that are.
@@ -108,6 +110,7 @@ class BoxRefinement(nn.Module):
     def __init__(self, config: RefinementConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or RefinementConfig()
+        self.limits: tuple[float, ...] | None = None
         self.project = nn.ModuleList(
             nn.Linear(STAGE_CHANNELS[stage - 1], config.projected, bias=False) for stage in config.stages
         )
@@ -135,9 +138,20 @@ class BoxRefinement(nn.Module):
         nn.init.zeros_(self.out.bias)
         self.register_buffer("_scale", torch.tensor(MOVE_SCALE), persistent=False)
 
+    @property
+    def inner(self) -> list[nn.Module]:
+        """The layers but the first and the last, in turn; their inputs have been through a ReLU."""
+        layers = [*self.convolutions.children(), *self.hidden.children()][1:]
+        return [layer for layer in layers if isinstance(layer, nn.Conv2d | nn.Linear)]
+
     def encode(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Projects maps (H, W, C), one a stage, of cells of unit length, to (H, W, projected)."""
         return [layer(cells.float() * cells.shape[2] ** 0.5) for layer, cells in zip(self.project, maps, strict=True)]
+
+    def encoders(self) -> dict[int, Tensor]:
+        """What `encode` multiplies the cells of each stage by: stage -> (C, projected)."""
+        weights = [layer.weight.detach() for layer in self.project if isinstance(layer, nn.Linear)]
+        return {stage: w.T * w.shape[1] ** 0.5 for stage, w in zip(self.config.stages, weights, strict=True)}
 
     def pool(self, encoded: Sequence[Tensor], corners: Tensor, strides: Sequence[int]) -> Tensor:
         """Pools boxes from projected maps.

@@ -42,7 +42,8 @@ class BoxRegressionConfig:
         shift: their greatest shift, in sides of the target.
         scale: their greatest change of size, as an exponent of 1.05.
         limit: greatest change of a side, as a factor, that a prediction may make.
-        precision: of the learnt head in OpenVINO: "fast" is the network's floating type, which may cost some accuracy.
+        precision: of the learnt head in OpenVINO: "auto" multiplies most of it in int8 where the network runs in that,
+            and else is "float32"; "fast" is the network's floating type, which may cost some accuracy.
     """
 
     enabled: bool = True
@@ -56,13 +57,13 @@ class BoxRegressionConfig:
     shift: float = 0.3
     scale: float = 10.0
     limit: float = 1.5
-    precision: Literal["float32", "fast"] = "float32"
+    precision: Literal["auto", "float32", "fast"] = "auto"
 
     def __post_init__(self) -> None:
         if self.kind not in ("auto", "ridge") or self.iterations < 1:
             raise ConfigError('box regression is of kind "auto" or "ridge" and has iterations of at least 1')
-        if self.precision not in ("float32", "fast"):
-            raise ConfigError(f'the precision of box regression is "float32" or "fast", not {self.precision!r}')
+        if self.precision not in ("auto", "float32", "fast"):
+            raise ConfigError(f'the precision of box regression is "auto", "float32" or "fast", not {self.precision!r}')
         if not (0 < self.learnt <= 1 and 0 <= self.damping <= 1):
             raise ConfigError("box regression needs learnt and damping in 0..1, and learnt above 0")
 
@@ -133,9 +134,10 @@ def head_graph(
         return None
     if extractor.backend != "openvino":
         return None
-    shapes, strides = tuple(map(extractor.shape, stages)), [extractor.stride(stage) for stage in stages]
+    sizes, strides = tuple(map(extractor.size, stages)), [extractor.stride(stage) for stage in stages]
     dtype = extractor.dtype if config.precision == "fast" else torch.float32
-    return OpenVINOHead(head, counts, shapes, strides, dtype)
+    int8 = config.precision == "auto" and head.limits is not None and extractor.precision == "int8"
+    return OpenVINOHead(head, counts, sizes, strides, dtype, int8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,27 +169,25 @@ class LearnedRegressor:
     def __init__(self, head: BoxRefinement, config: BoxRegressionConfig, graph: OpenVINOHead | None = None) -> None:
         self.config = config
         self._head, self._graph = head, graph
-        self._encoded: tuple[RegionView, list[Tensor]] | None = None
 
     def suits(self, view: View) -> TypeGuard[RegionView]:
-        """Whether a view has the maps that the head reads."""
-        return isinstance(view, RegionView) and set(self._head.config.stages) <= set(view.appearance)
+        """Whether a view has the maps that the head reads; its extractor was then made with the head's encoders."""
+        return isinstance(view, RegionView) and set(self._head.config.stages) <= set(view.encoded)
 
     @torch.inference_mode()
     def fit(self, view: RegionView, target: Boxes, ridge: BoxRegressor) -> None:
         """Takes the first frame, with the target (4,) and what ridge regression has learnt on it."""
         self._ridge = ridge
-        self._target = self._head.pool(self._encode(view), *self._place(view, target[None]))
+        self._target = self._head.pool(self._maps(view), *self._place(view, target[None]))
         self._bias = self._head.bias(self._target)
 
     @torch.inference_mode()
     def judge(self, view: RegionView, boxes: Boxes) -> Pending[Refined]:
         """What the head, told what the target looked like on the first frame, says of boxes (N, 4) of a frame."""
-        corners, strides = self._place(view, boxes)
-        maps = [view.appearance[stage][0] for stage in self._head.config.stages]
+        (corners, strides), maps = self._place(view, boxes), self._maps(view)
         if self._graph is not None and self._graph.suits(maps, corners):
             return _Told(self._graph.read(maps, corners, self._target), self._head, self._bias)
-        said: Refined = self._head(self._head.pool(self._encode(view), corners, strides), self._target, self._bias)
+        said: Refined = self._head(self._head.pool(maps, corners, strides), self._target, self._bias)
         return Done(said)
 
     @torch.inference_mode()
@@ -216,12 +216,9 @@ class LearnedRegressor:
             boxes = _apply(moves.astype(np.float64), boxes, self.config.limit).mean(axis=0, keepdims=True)
         return np.asarray(boxes[0])
 
-    def _encode(self, view: RegionView) -> list[Tensor]:
-        if self._encoded is None or self._encoded[0] is not view:
-            maps = [view.appearance[stage][0] for stage in self._head.config.stages]
-            self._encoded = view, self._head.encode(maps)
-        return self._encoded[1]
+    def _maps(self, view: RegionView) -> list[Tensor]:
+        return [view.encoded[stage][0] for stage in self._head.config.stages]
 
     def _place(self, view: RegionView, boxes: Boxes) -> tuple[Tensor, list[int]]:
-        strides = [view.appearance[stage][1] for stage in self._head.config.stages]
+        strides = [view.encoded[stage][1] for stage in self._head.config.stages]
         return view.region.pixels(to_corners(boxes)).to(self._head.out.weight.device), strides

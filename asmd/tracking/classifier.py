@@ -207,7 +207,7 @@ class Course:
     def __init__(
         self, classifier: Classifier, positives: Tensor | Rows, negatives: Tensor | Rows, steps: int, rate: float
     ) -> None:
-        self._classifier, self._made = classifier, 0
+        self._classifier, self._made, self._prepared = classifier, 0, False
         positives, self._negatives = (t if isinstance(t, Rows) else Rows([t]) for t in (positives, negatives))
         self.remaining = steps if len(positives) and len(self._negatives) else 0
         if self.remaining:
@@ -218,13 +218,20 @@ class Course:
             self._steps = classifier.descent(rate)
 
     @torch.inference_mode()
+    def prepare(self) -> None:
+        """Scores what the first steps select from, by the classifier as it is now; else the first of them does."""
+        self._pool = self._scored_pool()
+        self._prepared = True
+
+    @torch.inference_mode()
     def advance(self, steps: int) -> float:
         """Makes as many steps, or those that remain; the loss of the last, NaN where there was none to make."""
         classifier, mining, loss = self._classifier, self._classifier.mining, torch.tensor(float("nan"))
         steps = min(steps, self.remaining)
         for _ in range(steps):
-            if self._made % mining.interval == 0 or mining.rule == "rand":
+            if not self._prepared and (self._made % mining.interval == 0 or mining.rule == "rand"):
                 self._pool = self._scored_pool()
+            self._prepared = False
             rows, scores = self._pool
             hard = select(scores, mining, classifier.rng)
             batch = self._batches[self._made]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
@@ -20,12 +20,16 @@ from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.resnet import STAGE_CHANNELS
-from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
+from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.sequence import Frame
+from asmd.tracking.components import principal
 from asmd.tracking.inputs import Image, crop_corners, cut, region_corners, stream_inputs
 from asmd.tracking.network import Backend, FeatureNetwork, Precision
 from asmd.tracking.openvino_network import QuantisedGraph
+from asmd.tracking.readout import Readout, StageMaps
 from asmd.tracking.regions import MapForm, Poolings, Region, in_parts
+
+Components: TypeAlias = Literal["auto", "video"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class FeatureConfig:
         bins: a candidate is pooled in bins x bins parts (region), or its 7x7 map is for box regression (crop).
         region_scale: side of the search region, in mean sides (square root of area) of the target.
         region_size: side of the region in network pixels; 16 k + 1 keeps the cells symmetric.
-        channels: principal components of the first frame's cells that are kept of each stage and stream; 0 keeps all
-            channels (region).
+        channels: principal components of cells that are kept of each stage and stream; 0 keeps all channels (region).
+        components: "auto" takes the weights' own where they have as many (the appearance stream alone), "video" finds
+            them on each video's first frame.
         context: candidates are enlarged by this before they are described; 107 / 75 is MDNet's padding of 16.
         crop_size: side of a warped candidate in network pixels.
         batch: candidates that go through the network at once (crop).
@@ -56,6 +61,7 @@ class FeatureConfig:
     region_scale: float = 4.5
     region_size: int = 353
     channels: int = 64
+    components: Components = "auto"
     context: float = 1.0
     crop_size: int = 224
     batch: int = 32
@@ -67,8 +73,8 @@ class FeatureConfig:
             raise ConfigError(f"stages must be some of 1, 2, 3, 4, got {self.stages}")
         if min(self.bins, self.batch) < 1 or self.region_size < 64 or self.crop_size < 64:
             raise ConfigError("features need bins and batch of at least 1 and sizes of at least 64 px")
-        for name, value, known in (("backend", self.backend, Backend), ("precision", self.precision, Precision)):
-            if value not in get_args(known):
+        for name, known in (("backend", Backend), ("precision", Precision), ("components", Components)):
+            if (value := getattr(self, name)) not in get_args(known):
                 raise ConfigError(f"features.{name} is one of {', '.join(get_args(known))}, not {value!r}")
         if self.region_scale <= 1 or self.context < 1:
             raise ConfigError("features need region_scale above 1 and context of at least 1")
@@ -149,7 +155,7 @@ class _Inputs:
         corners: NDArray[np.int64],
         size: tuple[int, int],
         stages: tuple[int, ...],
-    ) -> dict[int, StreamMaps]:
+    ) -> dict[int, StageMaps]:
         """Stage -> maps (N, C, h, w) of rectangles (N, 4) of the frame, in one run of the network."""
         cuts = [self.streams(frame, flow, c, size) for c in corners]
         # A lone rectangle, the usual case, is not copied.
@@ -164,13 +170,13 @@ class RegionView:
     Attributes:
         region: where it is.
         maps: cells (H, W, C) of each stage and stream, as candidates are pooled from.
-        appearance: stage -> cells (H, W, C) of the appearance stream, of unit length, with all channels, and stride.
+        encoded: stage -> cells (H, W, P) as a box-refinement head reads them, and stride.
     """
 
     lasting = True
 
-    def __init__(self, region: Region, maps: list[Tensor], appearance: dict[int, tuple[Tensor, int]]) -> None:
-        self.region, self.maps, self.appearance = region, maps, appearance
+    def __init__(self, region: Region, maps: list[Tensor], encoded: dict[int, tuple[Tensor, int]]) -> None:
+        self.region, self.maps, self.encoded = region, maps, encoded
         corners = region.corners
         self.bounds = np.array([*corners[:2], *(corners[2:] - corners[:2])], dtype=np.float64)
 
@@ -194,17 +200,6 @@ def joined(parts: list[Tensor], dim: int) -> Tensor:
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim)
 
 
-def _components(cells: Tensor, count: int) -> Tensor:
-    """The directions (C, count) in which cells (N, C) are longest, the longest last."""
-    gram = cells.T @ cells
-    try:
-        vectors: Tensor = torch.linalg.eigh(gram).eigenvectors
-    except RuntimeError:
-        # The solver gives up on some matrices in float32, such as those of features that hardly anything sets apart.
-        vectors = torch.linalg.eigh(gram.double()).eigenvectors
-    return vectors[:, -count:]
-
-
 class RegionExtractor:
     """One network pass for a search region; candidates are pooled from its maps.
 
@@ -214,6 +209,8 @@ class RegionExtractor:
     def __init__(self, network: FeatureNetwork, config: FeatureConfig, motion: bool) -> None:
         self._inputs = _Inputs(network, motion, unit=True)
         self._config = config
+        # Whether the network gives components, or those of the video are still to be found.
+        self._given = bool(network.readout.components)
         self._bases: list[Tensor] = []
 
     @property
@@ -240,20 +237,20 @@ class RegionExtractor:
         """Network pixels between neighbouring cells of a stage's map."""
         return self._inputs.network.stride(stage)
 
-    def shape(self, stage: int) -> tuple[int, int, int]:
-        """(H, W, C) of the map of a stage's appearance stream that `look` gives."""
+    def size(self, stage: int) -> tuple[int, int]:
+        """(H, W) of the map of a stage that `look` gives."""
         cells = -(-self._config.region_size // self.stride(stage))
-        return cells, cells, STAGE_CHANNELS[stage - 1]
+        return cells, cells
 
     def start(self, frame: Frame, flow: FlowStack | None, target: Boxes) -> tuple[RegionView, RegionView]:
-        """Finds the principal components of the first frame's cells."""
+        """Finds the principal components of the first frame's cells, where the weights have none of their own."""
         self._bases = []
         places = (self._near(target), self._everywhere(frame, target))
         seen = [self.maps(frame, flow, corners[None], pixels) for corners, pixels in places]
-        if self._config.channels:
+        if self._config.channels and not self._given:
             for first, second in zip(*map(self._cells, seen), strict=True):
                 cells = torch.cat([first.flatten(0, 1), second.flatten(0, 1)]).float()
-                self._bases.append(_components(cells, self._config.channels).to(first.dtype))
+                self._bases.append(principal(cells.T @ cells, self._config.channels).to(first.dtype))
         near, everywhere = (self.view(maps, self.region(*place)) for maps, place in zip(seen, places, strict=True))
         return near, everywhere
 
@@ -290,7 +287,7 @@ class RegionExtractor:
         forms = []
         for stage in self._config.stages:
             stride = self.stride(stage)
-            channels = self._config.channels if self._bases else STAGE_CHANNELS[stage - 1]
+            channels = self._config.channels if self._bases or self._given else STAGE_CHANNELS[stage - 1]
             form = MapForm(-(-pixels[0] // stride), -(-pixels[1] // stride), channels, stride)
             forms += [form] * (2 if self._inputs.motion else 1)
         network = self._inputs.network
@@ -298,11 +295,11 @@ class RegionExtractor:
 
     def maps(
         self, frame: Frame, flow: FlowStack | None, corners: NDArray[np.int64], pixels: tuple[int, int]
-    ) -> dict[int, StreamMaps]:
+    ) -> dict[int, StageMaps]:
         """Stage -> maps (N, C, h, w) of rectangles (N, 4) of a frame, each resized to `pixels` (height, width)."""
         return self._inputs.maps(frame, flow, corners, pixels, self._config.stages)
 
-    def view(self, stages: Mapping[int, StreamMaps], region: Region) -> RegionView:
+    def view(self, stages: Mapping[int, StageMaps], region: Region) -> RegionView:
         """A view from maps that are there already.
 
         Args:
@@ -312,12 +309,13 @@ class RegionExtractor:
         cells = self._cells(stages)
         # Windows of a larger map are put together first, which the product would do more slowly.
         maps = [c.contiguous() @ basis for c, basis in zip(cells, self._bases, strict=True)] if self._bases else cells
-        appearance = {s: (stages[s].appearance[0].permute(1, 2, 0), self.stride(s)) for s in self._config.stages}
-        return RegionView(region, maps, appearance)
+        read = [(s, stages[s].encoded) for s in self._config.stages]
+        encoded = {s: (e[0].permute(1, 2, 0), self.stride(s)) for s, e in read if e is not None}
+        return RegionView(region, maps, encoded)
 
-    def _cells(self, stages: Mapping[int, StreamMaps]) -> list[Tensor]:
-        """Cells (H, W, C) of each stage and stream, with all channels."""
-        streams = (stream for stage in self._config.stages for stream in stages[stage])
+    def _cells(self, stages: Mapping[int, StageMaps]) -> list[Tensor]:
+        """Cells (H, W, C) of each stage and stream as the network gives them."""
+        streams = (stream for s in self._config.stages for stream in (stages[s].appearance, stages[s].motion))
         return [stream[0].permute(1, 2, 0) for stream in streams if stream is not None]
 
 
@@ -338,7 +336,7 @@ class CropView:
         for start in range(0, len(boxes), self._config.batch):
             batch = corners[start : start + self._config.batch]
             maps = self._inputs.maps(self._frame, self._flow, batch, size, (4,))[4]
-            streams = torch.cat([s.float() for s in maps if s is not None], dim=1)
+            streams = torch.cat([s.float() for s in (maps.appearance, maps.motion) if s is not None], dim=1)
             identity.append(streams.mean((2, 3)))
             layout.append(torch.nn.functional.adaptive_avg_pool2d(streams, self._config.bins).flatten(1))
         if not identity:
@@ -379,6 +377,7 @@ def build_extractor(
     motion: bool,
     device: torch.device,
     quantised: QuantisedGraph | None = None,
+    readout: Readout | None = None,
 ) -> Extractor:
     """The extractor that the settings name.
 
@@ -388,6 +387,7 @@ def build_extractor(
         motion: whether the motion stream runs.
         device: where the network runs.
         quantised: the same network in int8, if there is one.
+        readout: what is known beforehand of how its maps are read; what the settings do not suit is left out.
 
     Raises:
         ConfigError: if the settings ask for a runtime or a precision that is not there.
@@ -395,6 +395,12 @@ def build_extractor(
     region = config.extractor == "region"
     if motion or not region or quantised is None or quantised.stages != config.stages:
         quantised = None
-    runner = FeatureNetwork(network, device, backend=config.backend, precision=config.precision, quantised=quantised)
-    runner.prepare(config.stages if region else (4,), motion, unit=region)
+    read = (readout or Readout()).restricted(config.stages, config.channels if config.components == "auto" else 0)
+    if motion:
+        # These are of the appearance stream alone, whose maps motion changes.
+        read = replace(read, components={})
+    runner = FeatureNetwork(
+        network, device, None, config.backend, config.precision, quantised, read if region else None
+    )
+    runner.prepare(config.stages if region else (4,), motion, region, config.region_size if region else None)
     return (RegionExtractor if region else CropExtractor)(runner, config, motion)

@@ -106,8 +106,13 @@ class Learner:
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
         self._updates = Updates(self.classifier, self._memory, self._phase)
 
+    def step(self) -> None:
+        """Goes on with what earlier frames have taught, once the classifier has scored all there is on this one."""
+        self._updates.step()
+        self.classifier.scoring(self._dtype)
+
     def later(self, view: View, box: Boxes, index: int, success: bool) -> None:
-        """Learns what a later frame has to teach.
+        """Learns what a later frame has to teach, after `step`.
 
         Args:
             view: of the frame, about the target.

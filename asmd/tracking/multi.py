@@ -26,7 +26,7 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.result import TrackResult
 from asmd.tracking.sharing import Look, SharingConfig, aim
 from asmd.tracking.steps import Steps, in_turns
-from asmd.tracking.threads import computing_threads
+from asmd.tracking.threads import NOTHING, beside, computing_threads
 from asmd.tracking.tracker import ProposalSource, Tracker
 
 GOLDEN = 0.618034
@@ -226,13 +226,15 @@ class MultiTracker:
         wanted = self._trackers if targets is None else {target: self._known(target) for target in targets}
         frame = check_frame(frame, self._size)
         self._index += 1
-        if self._flow is not None:
-            self._flow.push(frame)
+        pushed = beside(self._flow.pushing(frame)) if self._flow is not None else NOTHING
         trackers = list(wanted.values())
         aims = aim([t.extractor for t in trackers], [t.place for t in trackers], self.sharing)
         for tracker, region in zip(trackers, aims.regions, strict=True):
             tracker.foresee(region)
-        looks = aims.look(frame, self._flow)
+        try:
+            looks = aims.look(frame, self._flow)
+        finally:
+            pushed.result()
 
         def way(tracker: Tracker, look: Look) -> Steps[TrackResult]:
             return (yield from tracker.advance(frame, look(), started))

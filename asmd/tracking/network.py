@@ -15,9 +15,10 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from asmd.errors import ConfigError
 from asmd.models.resnet import BasicBlock, ResNet18
-from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
+from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.inputs import Image, scaling
 from asmd.tracking.openvino_network import OpenVINORunner, QuantisedGraph, installed, load_openvino
+from asmd.tracking.readout import Readout, StageMaps
 from asmd.tracking.threads import computing_threads
 
 
@@ -102,11 +103,11 @@ def choose_precision(
 class Runner(Protocol):
     """A runtime with a network in it."""
 
-    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
-        """Does what has to be done once before `maps` with such arguments."""
+    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool, side: int | None = None) -> None:
+        """See `FeatureNetwork.prepare`."""
         ...
 
-    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StageMaps]:
         """See `FeatureNetwork.maps`."""
         ...
 
@@ -118,38 +119,53 @@ class TorchRunner:
         network: with its batch norms folded; it is moved to the device.
         device: where it runs.
         dtype: of the arithmetic.
+        readout: see `FeatureNetwork`.
     """
 
-    def __init__(self, network: SpatiotemporalResNet, device: torch.device, dtype: torch.dtype) -> None:
+    def __init__(
+        self, network: SpatiotemporalResNet, device: torch.device, dtype: torch.dtype, readout: Readout
+    ) -> None:
         self._network = network.to(device, dtype)
         self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._device, self._dtype = device, dtype
+        self._components = {s: m.to(device, dtype) for s, m in readout.components.items()}
+        self._encoders = {s: m.to(device) for s, m in readout.encoders.items()}
         self._threads = torch.get_num_threads()
         self._scale, self._shift = scaling(device)
 
-    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
+    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool, side: int | None = None) -> None:
         """Nothing to prepare."""
 
-    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StageMaps]:
         """See `FeatureNetwork.maps`."""
         with computing_threads(self._threads):
             return self._maps(rgb, flow, stages, unit)
 
-    def _maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+    def _maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StageMaps]:
         # Height-width-channel memory is torch's channels_last once the axes are permuted: nothing is copied.
         image = torch.from_numpy(rgb).to(self._device).permute(0, 3, 1, 2).float()
         image = torch.addcmul(self._shift, image, self._scale).to(self._dtype)
         motion = None
         if flow is not None:
             motion = torch.from_numpy(flow).to(self._device).permute(0, 3, 1, 2).to(self._dtype)
-        maps: dict[int, StreamMaps] = self._network.stages(image, motion, stages)
+        maps = self._network.stages(image, motion, stages)
         if not unit:
-            return maps
-        return {n: StreamMaps(_unit(a), None if m is None else _unit(m)) for n, (a, m) in maps.items()}
+            return {n: StageMaps(*both, None) for n, both in maps.items()}
+        return {n: self._read(n, _unit(a), None if m is None else _unit(m)) for n, (a, m) in maps.items()}
+
+    def _read(self, stage: int, appearance: Tensor, motion: Tensor | None) -> StageMaps:
+        components, encoder = self._components.get(stage), self._encoders.get(stage)
+        encoded = None if encoder is None else _times(appearance.float(), encoder)
+        return StageMaps(appearance if components is None else _times(appearance, components), motion, encoded)
 
 
 def _unit(maps: Tensor) -> Tensor:
     return nn.functional.normalize(maps, dim=1)
+
+
+def _times(maps: Tensor, matrix: Tensor) -> Tensor:
+    """Every cell of maps (B, C, h, w) times (C, c)."""
+    return (maps.permute(0, 2, 3, 1) @ matrix).permute(0, 3, 1, 2)
 
 
 class FeatureNetwork:
@@ -162,10 +178,12 @@ class FeatureNetwork:
         backend: the runtime.
         precision: of the arithmetic.
         quantised: the same network in int8, if there is one.
+        readout: what is read of maps of unit length.
 
     Attributes:
         backend: the runtime that was chosen.
         precision: the precision that was chosen.
+        readout: what is read.
 
     Raises:
         ConfigError: if the runtime or the precision is not there.
@@ -179,9 +197,11 @@ class FeatureNetwork:
         backend: Backend = "auto",
         precision: Precision = "float",
         quantised: QuantisedGraph | None = None,
+        readout: Readout | None = None,
     ) -> None:
         self.device = device
         self.dtype = dtype or fast_dtype(device)
+        self.readout = readout = readout or Readout()
         self.backend = choose_backend(backend, device, type(network))
         self.precision = choose_precision(precision, self.backend, quantised)
         folded = fold_batch_norm(network)
@@ -190,17 +210,24 @@ class FeatureNetwork:
         self._runner: Runner
         if self.backend == "openvino":
             int8 = quantised if self.precision == "int8" else None
-            self._runner = OpenVINORunner(folded.to(device, torch.float32), self.dtype, int8)
+            self._runner = OpenVINORunner(folded.to(device, torch.float32), self.dtype, int8, readout)
         else:
-            self._runner = TorchRunner(folded, device, self.dtype)
+            self._runner = TorchRunner(folded, device, self.dtype, readout)
         self.stride = network.stride
 
-    def prepare(self, stages: Iterable[int], motion: bool, unit: bool = False) -> None:
-        """Does now what the first call of `maps` with such arguments would have to wait for."""
-        self._runner.prepare(tuple(stages), motion, unit)
+    def prepare(self, stages: Iterable[int], motion: bool, unit: bool = False, side: int | None = None) -> None:
+        """Does now what the first call of `maps` with such arguments would have to wait for.
+
+        Args:
+            stages: see `maps`.
+            motion: whether there will be flow.
+            unit: see `maps`.
+            side: of most images, which come one at a time and are square.
+        """
+        self._runner.prepare(tuple(stages), motion, unit, side)
 
     @torch.inference_mode()
-    def maps(self, rgb: Image, flow: Image | None, stages: Iterable[int], unit: bool = False) -> dict[int, StreamMaps]:
+    def maps(self, rgb: Image, flow: Image | None, stages: Iterable[int], unit: bool = False) -> dict[int, StageMaps]:
         """Feature maps of images.
 
         Args:
@@ -210,6 +237,6 @@ class FeatureNetwork:
             unit: whether each cell of each map is scaled to unit length over its channels.
 
         Returns:
-            stage -> maps (B, C, h, w) in the network's type.
+            stage -> maps, in the network's type but for what a head reads.
         """
         return self._runner.maps(rgb, flow, tuple(stages), unit)

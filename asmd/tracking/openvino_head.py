@@ -1,8 +1,9 @@
 """The head for box regression in OpenVINO: the same to rounding as in torch, and faster (docs/speed.md).
 
-Its operations are so many and so small that calling them one by one costs more than computing them: one graph takes the
-maps of a view and boxes of it, and gives what the network says. Boxes are pooled in it as matrix products with the
-weights of `asmd.models.pooling`, those of all cells of an axis, which for a few boxes is less than to find which count.
+Its operations are so many and so small that calling them one by one costs more than computing them: one graph takes
+encoded maps of a view and boxes of it, and gives what the network says. Boxes are pooled in it as matrix products with
+the weights of `asmd.models.pooling`, those of all cells of an axis, which for a few boxes is less than to find which
+count.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.pooling import CELL_CENTRE
 from asmd.tracking.openvino_network import CompiledGraph, Run, convolution, load_openvino
 
-Shapes: TypeAlias = tuple[tuple[int, int, int], ...]
+Sizes: TypeAlias = tuple[tuple[int, int], ...]
+"""(H, W) of maps, one a stage."""
 
 
 class OpenVINOHead:
@@ -31,30 +34,37 @@ class OpenVINOHead:
     Args:
         head: in evaluation mode, in float32 on the CPU.
         counts: numbers of boxes. Each takes a tenth of a second to compile.
-        shapes: (H, W, C) of the maps, one a stage.
+        sizes: of the encoded maps.
         strides: of the stages.
         dtype: of the arithmetic: float32 or bfloat16.
+        int8: whether its inner layers are multiplied in int8, for which it needs to have `limits`.
     """
 
     def __init__(
-        self, head: BoxRefinement, counts: Iterable[int], shapes: Shapes, strides: Sequence[int], dtype: torch.dtype
+        self,
+        head: BoxRefinement,
+        counts: Iterable[int],
+        sizes: Sizes,
+        strides: Sequence[int],
+        dtype: torch.dtype,
+        int8: bool = False,
     ) -> None:
-        self._shapes = shapes
+        self._sizes = sizes
         threads = torch.get_num_threads()
         self._graphs = {
-            count: CompiledGraph(build(head, count, shapes, strides), threads, dtype, streams=threads)
+            count: CompiledGraph(build(head, count, sizes, strides, int8), threads, dtype, streams=threads)
             for count in counts
         }
 
     def suits(self, maps: Sequence[Tensor], corners: Tensor) -> bool:
         """Whether it was made for maps of these sizes and so many boxes."""
-        return len(corners) in self._graphs and tuple(tuple(m.shape) for m in maps) == self._shapes
+        return len(corners) in self._graphs and tuple((m.shape[0], m.shape[1]) for m in maps) == self._sizes
 
     def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Reading:
         """What the network puts out for boxes, before the target's bias is taken off; it has yet to be computed.
 
         Args:
-            maps: one (H, W, C) a stage, of cells of unit length.
+            maps: one (H, W, projected) a stage, see `BoxRefinement.encode`.
             corners: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
             target: (1, stages, grid * grid, projected), the first frame's box as `BoxRefinement.pool` gives it.
         """
@@ -77,21 +87,27 @@ class Reading:
         return torch.from_numpy(out)
 
 
-def build(head: BoxRefinement, count: int, shapes: Shapes, strides: Sequence[int]) -> Any:
-    """A head as an OpenVINO model; see `OpenVINOHead`."""
+def build(head: BoxRefinement, count: int, sizes: Sizes, strides: Sequence[int], int8: bool = False) -> Any:
+    """A head as an OpenVINO model; see `OpenVINOHead`.
+
+    Args:
+        head: in evaluation mode.
+        count: N.
+        sizes: of the encoded maps.
+        strides: of the stages.
+        int8: whether its inner layers are multiplied in int8.
+    """
     ov = load_openvino()
-    draw = _Drawing(ov.opset13)
+    draw = _Drawing(ov.opset13, int8)
     op, config = ov.opset13, head.config
-    maps = [op.parameter(list(shape), np.float32) for shape in shapes]
+    maps = [op.parameter([*size, config.projected], np.float32) for size in sizes]
     corners = op.parameter([count, 4], np.float32)
-    target = op.parameter([1, len(shapes), config.grid**2, config.projected], np.float32)
+    target = op.parameter([1, len(sizes), config.grid**2, config.projected], np.float32)
     wide = draw.enlarged(corners, config.context)
     pooled = []
-    for layer, cells, shape, stride in zip(head.project, maps, shapes, strides, strict=True):
-        assert isinstance(layer, nn.Linear)
-        encoded = op.matmul(cells, (layer.weight.detach() * shape[2] ** 0.5).numpy(), False, True)
+    for cells, stride in zip(maps, strides, strict=True):
         places = op.divide(op.subtract(wide, np.float32(CELL_CENTRE)), np.float32(stride))
-        pooled.append(op.unsqueeze(draw.pool(encoded, places, config.grid), 1))
+        pooled.append(op.unsqueeze(draw.pool(cells, places, config.grid), 1))
     out = draw.read(head, op.concat(pooled, 1), target)
     return ov.Model([out], [*maps, corners, target], "head")
 
@@ -99,8 +115,8 @@ def build(head: BoxRefinement, count: int, shapes: Shapes, strides: Sequence[int
 class _Drawing:
     """Puts operations of a head together; each method takes and gives nodes of a graph."""
 
-    def __init__(self, operations: Any) -> None:
-        self._op = operations
+    def __init__(self, operations: Any, int8: bool) -> None:
+        self._op, self._int8 = operations, int8
 
     def enlarged(self, corners: Any, factor: float) -> Any:
         """Boxes (N, 4) with sides of so many times their length."""
@@ -163,16 +179,31 @@ class _Drawing:
         mixed = op.reduce_sum(op.matmul(channels, each[None], False, False), np.array([1]), False)
         mixed = op.add(mixed, first.bias.detach().numpy())
         x = op.transpose(self.reshaped(mixed, count, grid, grid, -1), np.array([0, 3, 1, 2]))
+        limits = dict(zip(head.inner, head.limits or (), strict=True)) if self._int8 else {}
         for layer in (*others, *head.hidden, head.out):
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                weight: Any = layer.weight.detach().numpy()
+                if layer in limits:
+                    x, weight = self.in_levels(x, 0, limits[layer], 256), self.weight_in_levels(weight)
             if isinstance(layer, nn.Conv2d):
-                x = convolution(op, layer, x)
+                x = convolution(op, layer, x, weight)
             elif isinstance(layer, nn.Flatten):
                 x = self.reshaped(x, count, -1)
             elif isinstance(layer, nn.Linear):
-                x = op.add(op.matmul(x, layer.weight.detach().numpy(), False, True), layer.bias.detach().numpy())
+                x = op.add(op.matmul(x, weight, False, True), layer.bias.detach().numpy())
             else:
                 x = op.relu(x)
         return x
+
+    def weight_in_levels(self, weight: NDArray[np.float32]) -> Any:
+        """A weight (out, ...), each output's on a scale of its own."""
+        most = np.abs(weight).max(axis=tuple(range(1, weight.ndim)), keepdims=True)
+        return self.in_levels(self._op.constant(weight), -most, most, 255)
+
+    def in_levels(self, x: Any, low: Any, high: Any, levels: int) -> Any:
+        """The same in so many steps, by which OpenVINO knows what it may multiply in int8."""
+        low, high = np.asarray(low, np.float32), np.asarray(high, np.float32)
+        return self._op.fake_quantize(x, low, high, low, high, levels)
 
     def reshaped(self, x: Any, *shape: int) -> Any:
         return self._op.reshape(x, np.array(shape), False)

@@ -2,7 +2,8 @@
 
 The graph takes images as they are cut from a frame and gives maps; scaling, and unit length where it is asked for, are
 part of it. It is put together operation by operation rather than converted from torch: that takes a tenth of a second
-where tracing takes several, so that nothing has to be kept on disk. One compiled graph takes every size of image.
+where tracing takes several, so that nothing has to be kept on disk. One compiled graph takes every size of image,
+another that of nearly every frame, a little faster.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from torch import Tensor, nn
 
 from asmd.errors import ConfigError
 from asmd.models.resnet import BasicBlock, ResNet18
-from asmd.models.st_resnet import SpatiotemporalResNet, StreamMaps
+from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.inputs import Image, scaling
+from asmd.tracking.readout import Readout, StageMaps
 
 _LOADING = threading.Lock()
 
@@ -133,6 +135,12 @@ class _Request:
         self._request = compiled.create_infer_request()
         self._inputs: list[Tensor | None] = [None] * len(compiled.inputs)
         self._begun = False
+        # Outputs of its own, where their sizes are known: to ask for those of the request takes longer.
+        self._outputs: list[NDArray[np.float32]] = []
+        if all(output.partial_shape.is_static for output in compiled.outputs):
+            self._outputs = [np.empty(tuple(output.shape), np.float32) for output in compiled.outputs]
+            for index, array in enumerate(self._outputs):
+                self._request.set_output_tensor(index, load_openvino().Tensor(array, shared_memory=True))
 
     @torch.inference_mode()  # else what was made in it could not be written to outside it
     def take(self, given: Sequence[Tensor]) -> None:
@@ -156,7 +164,7 @@ class _Request:
         else:
             self._request.infer(share_outputs=True)
         self._begun = False
-        return [tensor.data for tensor in self._request.output_tensors]
+        return self._outputs or [tensor.data for tensor in self._request.output_tensors]
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,36 +194,61 @@ class OpenVINORunner:
         network: with its batch norms folded, in float32 on the CPU.
         dtype: of the arithmetic: float32 or bfloat16. Maps are given in it.
         quantised: runs instead where it gives what is asked for.
+        readout: what is read of maps of unit length.
     """
 
     def __init__(
-        self, network: SpatiotemporalResNet, dtype: torch.dtype, quantised: QuantisedGraph | None = None
+        self,
+        network: SpatiotemporalResNet,
+        dtype: torch.dtype,
+        quantised: QuantisedGraph | None = None,
+        readout: Readout | None = None,
     ) -> None:
         self._network, self.dtype, self._quantised = network, dtype, quantised
+        self._readout = readout or Readout()
         self._threads = torch.get_num_threads()
-        self._graphs: dict[tuple[tuple[int, ...], bool, bool], CompiledGraph] = {}
+        self._graphs: dict[tuple[tuple[int, ...], bool, bool, tuple[int, ...] | None], CompiledGraph] = {}
+        self._side = 0
         self._lock = threading.Lock()
 
-    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool) -> None:
-        """Compiles the graph of these stages, so that the first frame need not wait for it."""
+    def prepare(self, stages: tuple[int, ...], motion: bool, unit: bool, side: int | None = None) -> None:
+        """Compiles the graph of these stages, so that the first frame need not wait for it; see `FeatureNetwork`."""
         self._graph(stages, motion, unit)
+        if side is not None:
+            self._side = side
+            self._graph(stages, motion, unit, (1, side, side))
 
-    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+    def maps(self, rgb: Image, flow: Image | None, stages: tuple[int, ...], unit: bool) -> dict[int, StageMaps]:
         """See `asmd.tracking.network.FeatureNetwork.maps`."""
         given = [torch.from_numpy(np.ascontiguousarray(i)) for i in (rgb, flow) if i is not None]
-        outputs = self._graph(stages, flow is not None, unit).run(*given)
-        # A copy, since the next run writes where this one has; it is the step to the type of the arithmetic, too.
-        maps = [torch.from_numpy(t).permute(0, 3, 1, 2) for t in outputs]
-        kept = iter([t.to(self.dtype) if t.dtype != self.dtype else t.clone() for t in maps])
-        return {stage: StreamMaps(next(kept), None if flow is None else next(kept)) for stage in stages}
+        size = rgb.shape[:3] if rgb.shape[:3] == (1, self._side, self._side) else None
+        outputs = iter(self._graph(stages, flow is not None, unit, size).run(*given))
 
-    def _graph(self, stages: tuple[int, ...], motion: bool, unit: bool) -> CompiledGraph:
-        key = (stages, motion, unit)
+        def kept(there: bool, dtype: torch.dtype) -> Tensor | None:
+            # A copy, since the next run writes where this one has; it is the step to another type, too.
+            return torch.from_numpy(next(outputs)).to(dtype, copy=True).permute(0, 3, 1, 2) if there else None
+
+        maps: dict[int, StageMaps] = {}
+        for stage in stages:
+            appearance, motion = kept(True, self.dtype), kept(flow is not None, self.dtype)
+            assert appearance is not None
+            maps[stage] = StageMaps(appearance, motion, kept(unit and stage in self._readout.encoders, torch.float32))
+        return maps
+
+    def _graph(
+        self, stages: tuple[int, ...], motion: bool, unit: bool, size: tuple[int, ...] | None = None
+    ) -> CompiledGraph:
+        """That for images (B, H, W) of one size, or of any."""
+        key = (stages, motion, unit, size)
         with self._lock:
             if key not in self._graphs:
                 int8 = self._quantised
-                exact = int8 is None or (int8.stages, False, True) != key
-                model = build(self._network, *key) if int8 is None or exact else int8.model()
+                exact = int8 is None or (int8.stages, False, True) != key[:3]
+                model = build(self._network, *key[:3]) if int8 is None or exact else int8.model()
+                if unit:
+                    model = read_out(model, stages, motion, self._readout)
+                if size is not None:
+                    model.reshape({i: [*size, i.get_partial_shape()[3].get_length()] for i in model.inputs})
                 self._graphs[key] = CompiledGraph(model, self._threads, self.dtype)
         return self._graphs[key]
 
@@ -256,11 +289,34 @@ def build(network: SpatiotemporalResNet, stages: tuple[int, ...], motion: bool, 
     return ov.Model([draw.channels_last(m) for m in outputs], inputs, "features")
 
 
-def convolution(operations: Any, layer: nn.Module, x: Any) -> Any:
-    """A convolution with its bias, as a node of a graph that is put together of `operations`."""
+def read_out(model: Any, stages: tuple[int, ...], motion: bool, readout: Readout) -> Any:
+    """A model as from `build`, of cells of unit length, that ends in a readout.
+
+    Returns:
+        `openvino.Model` to maps (B, h, w, c) float32: by stage appearance, motion, and what a head reads, where there
+        are such.
+    """
+    ov = load_openvino()
+    maps = iter([result.input_value(0) for result in model.get_results()])
+
+    def times(cells: Any, matrix: Tensor | None) -> list[Any]:
+        return [] if matrix is None else [ov.opset13.matmul(cells, matrix.numpy(), False, False).output(0)]
+
+    outputs: list[Any] = []
+    for stage in stages:
+        appearance = next(maps)
+        outputs += times(appearance, readout.components.get(stage)) or [appearance]
+        outputs += [next(maps)] if motion else []
+        outputs += times(appearance, readout.encoders.get(stage))
+    return ov.Model(outputs, model.get_parameters(), model.get_friendly_name())
+
+
+def convolution(operations: Any, layer: nn.Module, x: Any, weight: Any = None) -> Any:
+    """A convolution with its bias, as a node of a graph that is put together of `operations`; `weight` for its own."""
     assert isinstance(layer, nn.Conv2d) and layer.bias is not None and not isinstance(layer.padding, str)
     padding = list(layer.padding)
-    weight, stride, dilation = layer.weight.detach().numpy(), list(layer.stride), list(layer.dilation)
+    stride, dilation = list(layer.stride), list(layer.dilation)
+    weight = layer.weight.detach().numpy() if weight is None else weight
     out = operations.convolution(x, weight, stride, padding, padding, dilation)
     return operations.add(out, layer.bias.detach().numpy().reshape(1, -1, 1, 1))
 

@@ -22,10 +22,10 @@ from torch import Tensor
 from asmd.boxes import Boxes
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
-from asmd.models.st_resnet import StreamMaps
 from asmd.sequence import Frame
 from asmd.tracking.features import Extractor, RegionExtractor, View
 from asmd.tracking.inputs import region_corners
+from asmd.tracking.readout import StageMaps
 from asmd.tracking.regions import Region
 
 Corners: TypeAlias = NDArray[np.int64]
@@ -176,15 +176,15 @@ class Aims:
                 looks |= {member: partial(self._view, member, own, one) for member in one.members}
         return [looks[i] for i in range(len(self._extractors))]
 
-    def _view(self, member: int, maps: Mapping[int, StreamMaps], seen: Pass) -> View:
+    def _view(self, member: int, maps: Mapping[int, StageMaps], seen: Pass) -> View:
         extractor, region = _square(self._extractors[member]), self.regions[member]
         assert region is not None
         if len(seen.members) > 1:
             left, top = np.rint((region.corners[:2] - seen.corners[:2]) * region.scale).astype(int).tolist()
-            parts: dict[int, StreamMaps] = {}
+            parts: dict[int, StageMaps] = {}
             for stage, streams in maps.items():
-                stride, (height, width, _) = extractor.stride(stage), extractor.shape(stage)
-                window = partial(_window, top=top // stride, left=left // stride, size=(height, width))
+                stride, size = extractor.stride(stage), extractor.size(stage)
+                window = partial(_window, top=top // stride, left=left // stride, size=size)
                 parts |= _map({stage: streams}, window)
             maps = parts
         return extractor.view(maps, region)
@@ -216,11 +216,11 @@ def _square(extractor: Extractor) -> RegionExtractor:
     return extractor
 
 
-def _map(maps: Mapping[int, StreamMaps], change: Callable[[Tensor], Tensor]) -> dict[int, StreamMaps]:
+def _map(maps: Mapping[int, StageMaps], change: Callable[[Tensor], Tensor]) -> dict[int, StageMaps]:
     """Every map, changed."""
     return {
-        stage: StreamMaps(change(both.appearance), None if both.motion is None else change(both.motion))
-        for stage, both in maps.items()
+        stage: StageMaps(change(of.appearance), *(None if m is None else change(m) for m in of[1:]))
+        for stage, of in maps.items()
     }
 
 

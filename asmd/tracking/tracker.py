@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
 from functools import partial
 from pathlib import Path
@@ -32,6 +32,7 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.learner import Learner
 from asmd.tracking.openvino_network import QuantisedGraph
+from asmd.tracking.readout import Readout
 from asmd.tracking.regions import POOLED_AT_ONCE, Region
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.steps import Steps, alone
@@ -64,6 +65,7 @@ class Tracker:
         weights_name: what to call the weights.
         refinement: a head that tightens boxes, in evaluation mode; without it each video has a ridge regression.
         quantised: the network in int8, for settings that ask for it.
+        components: of the network's appearance stream, see `asmd.tracking.readout`.
 
     Attributes:
         config: the settings.
@@ -86,6 +88,7 @@ class Tracker:
         missing: tuple[str, ...] = (),
         refinement: BoxRefinement | None = None,
         quantised: QuantisedGraph | None = None,
+        components: Mapping[int, Tensor] | None = None,
     ) -> None:
         self.config = config or TrackerConfig.realtime()
         self.weights_name, self.missing = weights_name, missing
@@ -94,19 +97,21 @@ class Tracker:
             compiled.prepare()
         motion = self.config.features.motion
         self._motion = motion_trained if motion == "auto" else motion == "on"
-        self._extractor = build_extractor(network, self.config.features, self._motion, self._device, quantised)
+        judge = refinement if self.config.regression.kind == "auto" else None
+        readout = Readout(components or {}, judge.encoders() if judge is not None else {})
+        self._extractor = build_extractor(network, self.config.features, self._motion, self._device, quantised, readout)
         self._flow = self.flow_stack() if self._motion or self.config.search.flow_share else None
         head: LearnedRegressor | None = None
-        if refinement is not None and self.config.regression.kind == "auto":
+        if judge is not None:
             regression, counts = self.config.regression, {1, self.config.search.judged} - {0}
-            graph = head_graph(refinement, self._extractor, counts, regression)
-            head = LearnedRegressor(refinement.to(self._device), regression, graph)
+            graph = head_graph(judge, self._extractor, counts, regression)
+            head = LearnedRegressor(judge.to(self._device), regression, graph)
         self._choice = Choice(head, self.config)
         self._seed = seed
         self._proposals = proposals
         self._size: FrameSize | None = None
         self.phase = 0.0
-        self._learning: Future[None] = NOTHING
+        self._learning: list[Future[None]] = []
         self._foreseen: Future[Any] = NOTHING
 
     @classmethod
@@ -146,6 +151,7 @@ class Tracker:
             missing=tuple(missing),
             refinement=checkpoints.build_refinement(loaded),
             quantised=checkpoints.quantised_graph(loaded),
+            components=checkpoints.components(loaded),
         )
 
     def reseed(self, seed: int) -> None:
@@ -165,7 +171,7 @@ class Tracker:
         if self._flow is not None:
             other._flow = flow or self.flow_stack()
         other._seed, other._size = seed, None
-        other._learning = other._foreseen = NOTHING
+        other._learning, other._foreseen = [], NOTHING
         return other
 
     @property
@@ -204,6 +210,7 @@ class Tracker:
         started = time.perf_counter()
         frame = check_frame(frame)
         target = check_box(box, (frame.shape[0], frame.shape[1]))
+        self._abandon()
         if self._flow is not None:
             self._flow.reset()
             self._flow.push(frame)
@@ -212,9 +219,7 @@ class Tracker:
     @computing_threads(1)
     def begin(self, frame: Frame, target: Boxes, started: float) -> TrackResult:
         """What `init` does once the frame and the box (4,) are checked and the flow stack has the frame."""
-        # Nothing of the video before may be under way any more; nor does it matter now what became of it.
-        wait([self._learning, self._foreseen])
-        self._learning = NOTHING
+        self._abandon()
         self._size = (frame.shape[0], frame.shape[1])
         self._box = target
         self._rng = np.random.default_rng(self._seed)
@@ -244,18 +249,23 @@ class Tracker:
             raise TrackerStateError("update was called before init: give the first frame and box to init")
         started = time.perf_counter()
         frame = check_frame(frame, self._size)
-        if self._flow is not None:
-            self._flow.push(frame)
-        self.foresee(self._extractor.aim(self._box))
+        self.foresee(self._extractor.aim(self._box), self._flow.pushing(frame) if self._flow is not None else None)
         return alone(self.advance(frame, self._extractor.look(frame, self._flow, self._box), started))
 
-    def foresee(self, region: Region | None) -> None:
-        """Does beside what the next view is not needed for; the flow stack has its frame by now.
+    def foresee(self, region: Region | None, before: Callable[[], None] | None = None) -> None:
+        """Does beside what the next view is not needed for.
 
         Args:
             region: that the view will be of.
+            before: what else is to be done first, after which the flow stack has its frame.
         """
-        self._foreseen = beside(lambda: self._draw(self._places(), region))
+
+        def draw() -> Drawn:
+            if before is not None:
+                before()
+            return self._draw(self._places(), region)
+
+        self._foreseen = beside(draw)
 
     def advance(self, frame: Frame, view: View, started: float) -> Steps[TrackResult]:
         """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`.
@@ -265,11 +275,13 @@ class Tracker:
         assert self._size is not None
         self.settle()
         self._index += 1
-        raw, margin, reported = yield from self._search(view, self._foreseen.result())
-        if self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0:
+        lost = self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0
+        raw, margin, reported = yield from self._search(view, self._foreseen.result(), last=not lost)
+        if lost:
             found = yield from self._redetect(frame, margin)
             if found is not None:
                 view, raw, margin, reported = found
+            self._learn(self._learner.step)
         score = float(1 / (1 + np.exp(-np.clip(margin, -30, 30))))
         status = self._confidence.update(score)
         success = margin > self.config.search.success
@@ -281,7 +293,7 @@ class Tracker:
         if status is Status.FOUND:
             self._last_seen = self._box
         # What is learnt of this frame matters on the next: until then it is done beside.
-        self._learning = beside(partial(self._learner.later, view, self._box, self._index, success))
+        self._learn(partial(self._learner.later, view, self._box, self._index, success))
         if not view.lasting:
             self.settle()
         box = clip_to_frame(reported, self._size, VISIBLE_SIDE)
@@ -309,6 +321,7 @@ class Tracker:
         started = time.perf_counter()
         frame = check_frame(frame, self._size)
         target = check_box(box, self._size)
+        wait([self._foreseen])  # of an update that failed, if it is under way
         if self._flow is not None:
             # The frames before need not be this one's neighbours.
             self._flow.reset()
@@ -327,13 +340,23 @@ class Tracker:
         self._learner.corrected(self._extractor.look(frame, self._flow, self._box), self._box)
         return TrackResult(self._index, self._box.copy(), 1.0, Status.FOUND, time.perf_counter() - started)
 
+    def _abandon(self) -> None:
+        """Sees to it that nothing of the video before is under way; what became of it does not matter now."""
+        wait([*self._learning, self._foreseen])
+        self._learning = []
+
     def settle(self) -> None:
         """Waits until what the last frame has taught is learnt, which else goes on beside until the next frame comes.
 
         Whatever went wrong with it is raised here, or by `update` and `correct`, which come here first.
         """
-        learning, self._learning = self._learning, NOTHING
-        learning.result()
+        learning, self._learning = self._learning, []
+        for part in learning:
+            part.result()
+
+    def _learn(self, part: Callable[[], None]) -> None:
+        """Learns something beside, after what is being learnt already."""
+        self._learning.append(beside(part))
 
     def _places(self) -> list[tuple[Boxes, int]]:
         """Boxes about which to draw candidates, and how many."""
@@ -351,16 +374,23 @@ class Tracker:
         boxes = candidates.limit(np.concatenate(drawn), self._size, self._learner.min_side)
         return Drawn(boxes, region.poolings(boxes) if region and len(boxes) <= POOLED_AT_ONCE else None)
 
-    def _search(self, view: View, drawn: Drawn) -> Steps[tuple[Boxes, float, Boxes]]:
-        """Best box, its log-odds, and that box regressed, among candidates."""
+    def _search(self, view: View, drawn: Drawn, last: bool = False) -> Steps[tuple[Boxes, float, Boxes]]:
+        """Best box, its log-odds, and that box regressed, among candidates.
+
+        Where nothing is searched after it on a frame, the classifier goes on learning as soon as it has scored them.
+        """
         assert self._size is not None
         search = self.config.search
         scored = self._score(view, drawn)
         if self._choice.judges(view):
+            if last:
+                self._learn(self._learner.step)
             return self._choose(*(yield from self._choice.judged(scored)), search.best)
         order = ranked(scored.margins)
         overlap = self._learner.overlap
         if overlap is None:
+            if last:
+                self._learn(self._learner.step)
             return self._choose(scored, order, search.best)
         # The classifier has found the place; what fits there is for the overlap to say.
         closer = self.config.overlap
@@ -373,6 +403,8 @@ class Tracker:
         top = order[: max(closer.best, REGRESSED)]
         margins = np.full(len(near), -np.inf)
         margins[top] = self._margins(described.identity[torch.from_numpy(top)])
+        if last:
+            self._learn(self._learner.step)
         return self._choose(Scored(view, near, margins, described), order, closer.best)
 
     def _score(self, view: View, drawn: Drawn) -> Scored:

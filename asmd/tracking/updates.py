@@ -39,32 +39,38 @@ class Updates:
         self._failed = 0
         self.courses.clear()
 
+    def step(self) -> None:
+        """Makes as many steps of what is under way as a frame may take, whatever comes of the frame."""
+        if self.courses:
+            self.courses[0].advance(self._classifier.config.pace)
+            if self.courses[0].remaining == 0:
+                self.courses.popleft()
+
     def after(self, index: int, success: bool) -> None:
-        """Makes the steps that are due after a frame.
+        """Begins the updates that are due after a frame.
 
         Args:
             index: of the frame, from 1.
             success: whether the target was found on it.
         """
-        config, pace = self._memory.config, self._classifier.config.pace
+        config = self._memory.config
         self._failed = 0 if success else self._failed + 1
         short = due(index, config.short_interval, self._phase)
         if short or (config.failure_interval and not success and (self._failed - 1) % config.failure_interval == 0):
             self._begin(*self._memory.short())
         if due(index, config.long_interval, self._phase):
             self._begin(*self._memory.long())
-        if self.courses:
-            self.courses[0].advance(pace)
-            if self.courses[0].remaining == 0:
-                self.courses.popleft()
 
     def _begin(self, positives: Rows, negatives: Rows) -> None:
-        """An update that is made now, or from this frame on where updates are spread."""
+        """An update that is made now, or from the next frame on where updates are spread."""
         config = self._classifier.config
         course = Course(self._classifier, positives, negatives, config.update_steps, config.update_rate)
         if config.pace == 0:
             course.advance(course.remaining)
         elif course.remaining:
+            if not self.courses:
+                # Beside the first steps it would make one frame wait.
+                course.prepare()
             self.courses.append(course)
         if len(self.courses) > MOST_COURSES:
             waiting = self.courses.popleft()

@@ -16,6 +16,7 @@ from asmd.tracking.box_regression import BoxRegressionConfig, BoxRegressor, Lear
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import FeatureConfig, View, build_extractor
+from asmd.tracking.readout import Readout
 from asmd.tracking.tracker import Tracker
 
 TARGET = np.array([100.0, 80.0, 40.0, 60.0])
@@ -79,7 +80,8 @@ def test_wild_predictions_are_limited() -> None:
 
 def a_view(network: SpatiotemporalResNet, config: FeatureConfig) -> View:
     frame = np.random.default_rng(0).integers(0, 255, (240, 320, 3), dtype=np.uint8)
-    extractor = build_extractor(network, config, False, torch.device("cpu"))
+    readout = Readout(encoders=a_head(0, 0, 0, 0).encoders())
+    extractor = build_extractor(network, config, False, torch.device("cpu"), readout=readout)
     extractor.start(frame, None, TARGET)
     return extractor.look(frame, None, TARGET)
 

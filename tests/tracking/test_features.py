@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,10 @@ from asmd.boxes import enlarge
 from asmd.errors import ConfigError
 from asmd.flow import FlowStack
 from asmd.models.st_resnet import SpatiotemporalResNet
-from asmd.tracking.features import FeatureConfig, RegionExtractor, _components, build_extractor
+from asmd.tracking.features import FeatureConfig, RegionExtractor, RegionView, build_extractor
 from asmd.tracking.inputs import cut
 from asmd.tracking.network import FeatureNetwork, fold_batch_norm
+from asmd.tracking.readout import Readout
 
 CPU = torch.device("cpu")
 
@@ -125,12 +128,14 @@ def test_region_bounds_and_sizes(network: SpatiotemporalResNet, scene: Scene) ->
 
 @pytest.mark.parametrize("size", [129, 200, 257])
 def test_a_view_has_maps_of_the_shape_that_is_foretold(network: SpatiotemporalResNet, scene: Scene, size: int) -> None:
-    extractor = build_extractor(network, FeatureConfig(region_size=size), False, CPU)
+    readout = Readout(encoders={2: torch.ones(128, 3), 3: torch.ones(256, 3)})
+    extractor = build_extractor(network, FeatureConfig(region_size=size), False, CPU, readout=readout)
     assert isinstance(extractor, RegionExtractor)
     view = extractor.look(scene.frame(0), None, scene.box(0))
-    for stage, (cells, _) in view.appearance.items():
+    assert set(view.encoded) == {2, 3}
+    for stage, (cells, _) in view.encoded.items():
         # Otherwise the head's graph would suit no view, and everything be judged in torch without a word.
-        assert tuple(cells.shape) == extractor.shape(stage)
+        assert tuple(cells.shape) == (*extractor.size(stage), 3)
 
 
 def test_principal_components_shorten_descriptors(network: SpatiotemporalResNet, scene: Scene) -> None:
@@ -139,6 +144,28 @@ def test_principal_components_shorten_descriptors(network: SpatiotemporalResNet,
     extractor.start(scene.frame(0), None, scene.box(0))
     described = extractor.look(scene.frame(0), None, scene.box(0)).describe(scene.box(0)[None])
     assert described.identity.shape == (1, 2 * 32 * 9)
+
+
+def test_components_of_the_weights_take_the_place_of_the_video_s(network: SpatiotemporalResNet, scene: Scene) -> None:
+    """As long as there are enough of them, the settings want them, and no motion changes what they are of."""
+    readout = Readout({stage: torch.eye(channels)[:, :40] for stage, channels in ((2, 128), (3, 256))})
+    frame, box = scene.frame(0), scene.box(0)
+
+    def view(motion: bool = False, **settings: Any) -> RegionView:
+        config = FeatureConfig(**{"region_size": 129, "channels": 40, **settings})
+        extractor = build_extractor(network, config, motion, CPU, readout=readout)
+        assert isinstance(extractor, RegionExtractor)
+        return extractor.start(frame, None, box)[0]
+
+    whole, given, fewer = view(channels=0), view(), view(channels=24)
+    assert torch.allclose(given.maps[0], whole.maps[0][..., :40], atol=0.01)
+    assert torch.allclose(fewer.maps[1], whole.maps[1][..., :24], atol=0.01)
+    own = view(components="video").maps[0]
+    assert own.shape == given.maps[0].shape and not torch.allclose(own, given.maps[0], atol=0.1)
+    assert view(channels=48).maps[0].shape[2] == 48
+    assert view(stages=(1, 2)).maps[0].shape[2] == 40
+    assert torch.equal(view(stages=(1, 2)).maps[1], view(stages=(1, 2), components="video").maps[1])
+    assert not torch.allclose(view(motion=True).maps[0], given.maps[0], atol=0.1)
 
 
 def test_crops_do_not_depend_on_the_batch(network: SpatiotemporalResNet, scene: Scene) -> None:
@@ -160,19 +187,5 @@ def test_bad_settings() -> None:
         FeatureConfig(region_scale=0.5)
     with pytest.raises(ConfigError, match="precision is one of auto, float, int8, not 'half'"):
         FeatureConfig(precision="half")  # type: ignore[arg-type]
-
-
-def test_components_are_found_where_the_solver_gives_up_in_single_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    solve = torch.linalg.eigh
-
-    def gives_up(matrix: torch.Tensor) -> object:
-        if matrix.dtype == torch.float32:
-            raise torch.linalg.LinAlgError("failed to converge")  # a RuntimeError
-        return solve(matrix)
-
-    cells = torch.randn(200, 6, generator=torch.Generator().manual_seed(0)) * torch.tensor([1.0, 5, 2, 9, 3, 1])
-    wanted = _components(cells, 2)
-    monkeypatch.setattr(torch.linalg, "eigh", gives_up)
-    found = _components(cells, 2)
-    assert torch.allclose((found.float() * wanted).sum(0).abs(), torch.ones(2), atol=1e-4)
-    assert wanted.abs().argmax(0).tolist() == [1, 3]
+    with pytest.raises(ConfigError, match="components is one of auto, video, not 'none'"):
+        FeatureConfig(components="none")  # type: ignore[arg-type]

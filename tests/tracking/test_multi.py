@@ -138,8 +138,8 @@ def test_flow_is_measured_once_a_frame(
 ) -> None:
     multi = MultiTracker(Tracker(network, QUICK))
     pushed: list[Frame] = []
-    push = multi._flow.push  # type: ignore[union-attr]
-    monkeypatch.setattr(multi._flow, "push", lambda frame: (pushed.append(frame), push(frame)))
+    pushing = multi._flow.pushing  # type: ignore[union-attr]
+    monkeypatch.setattr(multi._flow, "pushing", lambda frame: (pushed.append(frame), pushing(frame))[1])
     multi.init(scene.frame(0), [scene.box(0), scene.box(0) + 2])
     assert len(pushed) == 1
     multi.update(scene.frame(1))

@@ -13,6 +13,7 @@ from training.small_run import videos
 from asmd import checkpoints
 from asmd.cli import main
 from asmd.errors import ConfigError, WeightsError
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking import network as networks
 from asmd.tracking.features import FeatureConfig, build_extractor
@@ -38,8 +39,8 @@ def test_maps_are_near_to_those_of_the_network_that_it_was_made_from(
     exact = FeatureNetwork(network, CPU, torch.float32, "torch").maps(rgb, None, (2, 3), True)
     int8 = FeatureNetwork(network, CPU, None, "openvino", "int8", graph)
     assert int8.precision == "int8"
-    for stage, (got, _) in int8.maps(rgb, None, (2, 3), True).items():
-        likeness = cosine_similarity(got.float(), exact[stage].appearance, dim=1)
+    for stage, maps in int8.maps(rgb, None, (2, 3), True).items():
+        likeness = cosine_similarity(maps.appearance.float(), exact[stage].appearance, dim=1)
         # Not the same, else it would not have run.
         assert 0.97 < float(likeness.mean()) < 1 - 1e-6
 
@@ -116,6 +117,7 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     videos(tmp_path / "data")
     monkeypatch.setattr(checkpoints, "build_network", lambda *_: (SpatiotemporalResNet().eval(), []))
     plain = checkpoints.Weights("here", {"a": torch.zeros(2)}, {"who": "me"})
+    plain = checkpoints.with_refinement(plain, BoxRefinement(RefinementConfig(projected=4, grid=4, width=8, hidden=16)))
     checkpoints.save(tmp_path / "plain.safetensors", plain.tensors, plain.metadata)
     output = tmp_path / "both.safetensors"
     arguments = ["quantise", "--data", str(tmp_path), "--output", str(output), "--cuts", "4", "--videos.held-out"]
@@ -126,5 +128,8 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     assert made.metadata["who"] == "me" and '"cuts": 4' in made.metadata["int8"]
     found = checkpoints.quantised_graph(made)
     assert found is not None and found.stages == (2, 3) and len(found.constants) > 1_000_000
+    assert {s: tuple(c.shape) for s, c in checkpoints.components(made).items()} == {2: (128, 64), 3: (256, 64)}
+    head = checkpoints.build_refinement(made)
+    assert head is not None and head.limits is not None and min(head.limits) > 0
     assert main([*arguments, "--cuts", "0"]) == 1
     assert "at least one cut" in capfd.readouterr().err

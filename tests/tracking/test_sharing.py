@@ -17,6 +17,7 @@ from asmd.sequence import Frame
 from asmd.tracking.features import Extractor, FeatureConfig, RegionExtractor, RegionView, View
 from asmd.tracking.inputs import region_corners
 from asmd.tracking.network import FeatureNetwork
+from asmd.tracking.readout import Readout
 from asmd.tracking.sharing import SharingConfig, _window, aim, plan
 
 SIDE = 257
@@ -96,7 +97,8 @@ def test_settings_are_checked() -> None:
 
 @pytest.fixture(scope="module")
 def extractors(network: SpatiotemporalResNet, scene: Scene) -> list[RegionExtractor]:
-    runner = FeatureNetwork(network, torch.device("cpu"), torch.float32)
+    readout = Readout(encoders={stage: torch.ones(channels, 5) for stage, channels in ((2, 128), (3, 256))})
+    runner = FeatureNetwork(network, torch.device("cpu"), torch.float32, readout=readout)
     config = FeatureConfig(region_size=SIDE, channels=8)
     made = [RegionExtractor(runner, config, motion=False) for _ in range(2)]
     for extractor, box in zip(made, BOXES, strict=True):
@@ -139,8 +141,8 @@ def test_a_view_of_a_joined_pass_has_the_form_of_one_of_its_own(
         view, own = look(), extractor.look(frame, None, box)
         assert isinstance(view, RegionView) and region is not None
         assert [m.shape for m in view.maps] == [m.shape for m in own.maps]
-        assert {s: cells.shape for s, (cells, _) in view.appearance.items()} == {
-            s: cells.shape for s, (cells, _) in own.appearance.items()
+        assert {s: cells.shape for s, (cells, _) in view.encoded.items()} == {
+            s: (*extractor.size(s), 5) for s in own.encoded
         }
         near = box + np.random.default_rng(0).normal(0, 2, (20, 4))
         assert torch.equal(view.describe(near).identity, view.describe(near, region.poolings(near)).identity)

@@ -13,10 +13,14 @@ from moving_scene import Scene
 
 from asmd.boxes import Boxes, iou
 from asmd.errors import BoxError, ConfigError, FrameError, TrackerStateError
+from asmd.flow import FlowStack
+from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 from asmd.sequence import Frame
+from asmd.tracking.box_regression import LearnedRegressor
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
+from asmd.tracking.features import RegionView
 from asmd.tracking.learner import Learner
 from asmd.tracking.result import Status
 from asmd.tracking.steps import Steps
@@ -201,11 +205,15 @@ def test_what_is_learnt_beside_is_there_for_the_next_frame(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However long it takes: boxes are those of a tracker that waits for it at once."""
-    learn = Learner.later
+    learn, step = Learner.later, Learner.step
 
     def slowly(*arguments: object) -> None:
         time.sleep(0.02)
         learn(*arguments)  # type: ignore[arg-type]
+
+    def slow_step(learner: Learner) -> None:
+        time.sleep(0.02)
+        step(learner)
 
     quick, slow = Tracker(network, SMALL, seed=3), Tracker(network, SMALL, seed=3)
     quick.init(scene.frame(0), scene.box(0))
@@ -215,7 +223,74 @@ def test_what_is_learnt_beside_is_there_for_the_next_frame(
         quick.settle()
         with monkeypatch.context() as patched:
             patched.setattr(Learner, "later", slowly)
+            patched.setattr(Learner, "step", slow_step)
             assert (slow.update(scene.frame(t)).box == expected).all()
+
+
+@pytest.mark.parametrize("judged", [0, 16])
+def test_the_classifier_does_not_change_while_it_scores(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch, judged: int
+) -> None:
+    """It goes on learning on a frame once nothing more is scored there, which while it looks for the target is late."""
+    torch.manual_seed(0)
+    head = BoxRefinement(RefinementConfig(projected=4, grid=4, width=8, hidden=16)).eval()
+    search, again = replace(SMALL.search, judged=judged), replace(SMALL.redetection, interval=1)
+    tracker = Tracker(network, replace(SMALL, search=search, redetection=again), refinement=head)
+    done: list[str] = []
+    margins, step, judge = Tracker._margins, Learner.step, LearnedRegressor.judge
+
+    def scores(self: Tracker, described: torch.Tensor) -> object:
+        done.append("score")
+        return margins(self, described)
+
+    def steps(self: Learner) -> None:
+        done.append("step")
+        step(self)
+
+    def judges(self: LearnedRegressor, view: RegionView, boxes: Boxes) -> object:
+        # Long enough for what has begun beside to be through.
+        time.sleep(0.05)
+        done.append("judge")
+        return judge(self, view, boxes)
+
+    monkeypatch.setattr(Tracker, "_margins", scores)
+    monkeypatch.setattr(Learner, "step", steps)
+    monkeypatch.setattr(LearnedRegressor, "judge", judges)
+    tracker.init(scene.frame(0), scene.box(0))
+    for t in range(1, 10):
+        lost = tracker._confidence.status is Status.LOST
+        done.clear()
+        tracker.update(scene.frame(t, visible=t < 3))
+        tracker.settle()
+        assert done.count("step") == 1 and "score" not in done[done.index("step") :]
+        if judged and not lost:
+            assert done[:3] == ["score", "step", "judge"]
+    assert lost and (done.count("score") > 2 or not judged)
+
+
+def test_a_frame_that_fails_does_not_reach_the_next_video(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither does its grey image, which is made beside."""
+    tracker, grey = Tracker(network, SMALL, seed=3), FlowStack._keep
+
+    def slowly(self: FlowStack, frame: Frame) -> None:
+        time.sleep(0.1)
+        grey(self, frame)
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by a test")
+
+    for start in (tracker.init, tracker.correct):
+        tracker.init(scene.frame(0), scene.box(0))
+        with monkeypatch.context() as patched:
+            patched.setattr(FlowStack, "_keep", slowly)
+            patched.setattr(tracker.extractor, "look", fail)
+            with pytest.raises(ZeroDivisionError):
+                tracker.update(scene.frame(1))
+        start(scene.frame(9), scene.box(9))
+        assert tracker._flow is not None and tracker._flow.shows(scene.frame(9))
+        assert (tracker._flow.moved(scene.box(9)) == scene.box(9)).all(), "flow begins anew"
 
 
 def test_proposals_are_asked_only_when_lost(network: SpatiotemporalResNet, scene: Scene) -> None:

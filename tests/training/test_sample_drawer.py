@@ -15,12 +15,12 @@ from training.small_run import small_batch
 from asmd.boxes import iou, to_corners
 from asmd.errors import ConfigError, DatasetError, SourceError
 from asmd.flow import FlowConfig
-from asmd.models.st_resnet import StreamMaps
 from asmd.samples import drawn_clip
 from asmd.sequence import Frame, Sequence
 from asmd.tracking import candidates
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.features import CropExtractor, FeatureConfig, RegionExtractor
+from asmd.tracking.readout import Readout, StageMaps
 from asmd.training.footage import Footage, Reel
 from asmd.training.samples import ATTEMPTS, AugmentationConfig, Batch, BatchConfig, SampleDrawer
 
@@ -140,10 +140,11 @@ class Capture:
     """A network that keeps what it is shown."""
 
     device = torch.device("cpu")
+    readout = Readout()
 
-    def maps(self, rgb: np.ndarray, flow: np.ndarray, stages: tuple[int, ...], unit: bool) -> dict[int, StreamMaps]:
+    def maps(self, rgb: np.ndarray, flow: np.ndarray, stages: tuple[int, ...], unit: bool) -> dict[int, StageMaps]:
         self.rgb, self.flow = rgb, flow
-        return {stage: StreamMaps(torch.zeros(len(rgb), 1, 7, 7), None) for stage in stages}
+        return {stage: StageMaps(torch.zeros(len(rgb), 1, 7, 7), None, None) for stage in stages}
 
     def stride(self, stage: int) -> int:
         return 8
