@@ -77,7 +77,8 @@ def in_turns(ways: Mapping[int, Steps[Result]]) -> dict[int, Result | Exception]
         number, pending = waiting.popleft()
         try:
             pending = ways[number].send(pending.result())
-            pending.begin()
+            if waiting:  # else nobody has anything else to do meanwhile
+                pending.begin()
             waiting.append((number, pending))
         except StopIteration as end:
             ended[number] = end.value

@@ -48,6 +48,15 @@ def test_in_turns_one_goes_on_while_another_waits() -> None:
     assert in_turns({}) == {}
 
 
+def test_in_turns_what_nobody_else_waits_with_is_computed_as_it_comes() -> None:
+    log: list[str] = []
+    assert in_turns({4: sum_of([1, 2], log)}) == {4: 3}
+    assert log == ["ask 1", "answer 1", "ask 2", "answer 2"]
+    log.clear()
+    assert in_turns({4: sum_of([1, 2], log), 5: sum_of([], log)}) == {4: 3, 5: 0}
+    assert log == ["ask 1", "begin 1", "answer 1", "ask 2", "answer 2"]
+
+
 def test_one_that_fails_does_not_hinder_the_others() -> None:
     def fails_itself() -> Steps[int]:
         yield Done(None)
