@@ -231,16 +231,18 @@ class MultiTracker:
         aims = aim([t.extractor for t in trackers], [t.place for t in trackers], self.sharing)
         for tracker, region in zip(trackers, aims.regions, strict=True):
             tracker.foresee(region)
-        try:
-            looks = aims.look(frame, self._flow)
-        finally:
-            pushed.result()
 
         def way(tracker: Tracker, look: Look) -> Steps[TrackResult]:
             return (yield from tracker.advance(frame, look(), started))
 
-        ways = {number: way(tracker, look) for (number, tracker), look in zip(wanted.items(), looks, strict=True)}
-        return self._keep(in_turns(ways), started)
+        try:
+            looks = aims.look(frame, self._flow)
+            ways = {number: way(tracker, look) for (number, tracker), look in zip(wanted.items(), looks, strict=True)}
+            answers = in_turns(ways)
+        finally:
+            # What a target has foreseen came after it: there is something to wait for only where there is no target.
+            pushed.result()
+        return self._keep(answers, started)
 
     def _known(self, target: int) -> Tracker:
         if target not in self._trackers:
