@@ -9,12 +9,11 @@ two-stream literature it is clipped to +-20 px and mapped linearly to the range 
 from __future__ import annotations
 
 import math
-import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import cv2
 import numpy as np
@@ -79,9 +78,9 @@ def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:
     """
     # The algorithms are methods of two OpenCV classes with one signature; neither has stubs that say so.
     if name == "dis":
-        engine = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        create: Callable[[], Any] = partial(cv2.DISOpticalFlow.create, cv2.DISOPTICAL_FLOW_PRESET_FAST)
     elif name == "tvl1":
-        engine = cv2.optflow.DualTVL1OpticalFlow.create()  # type: ignore[assignment]
+        create = cv2.optflow.DualTVL1OpticalFlow.create
     else:
         raise ConfigError(f"unknown flow method {name!r}: choose dis or tvl1")
 
@@ -91,7 +90,9 @@ def flow_method(name: Literal["dis", "tvl1"]) -> FlowMethod:
             # On images less high than that DIS reads beyond its pyramid, and now and then takes the process along.
             more = max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width)
             before, after = (np.pad(image, [(0, m) for m in more], mode="edge") for image in (before, after))
-        flow = np.asarray(engine.calc(before, after, None), dtype=np.float32)  # type: ignore[call-overload]
+        # Anew each time, which takes microseconds: on a small image DIS changes its settings, and keeps them for
+        # whatever comes after, of another target or another video.
+        flow = np.asarray(create().calc(before, after, None), dtype=np.float32)
         return flow[:height, :width]
 
     return compute
@@ -131,8 +132,7 @@ class FlowStack:
 
     def __init__(self, config: FlowConfig | None = None, dense: bool = True) -> None:
         self.config, self.dense = config or FlowConfig(), dense
-        # An algorithm keeps notes while it runs, so that no two threads may share one.
-        self._local = threading.local()
+        self._method = flow_method(self.config.method)
         self._grey: NDArray[np.uint8] | None = None
         self._before: NDArray[np.uint8] | None = None
         self._flows: deque[Flow] = deque(maxlen=self.config.length)
@@ -145,12 +145,6 @@ class FlowStack:
         self._grey = self._before = None
         self._flows.clear()
         self._measured = False
-
-    def _method(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> Flow:
-        if not hasattr(self._local, "method"):
-            self._local.method = flow_method(self.config.method)
-        method: FlowMethod = self._local.method
-        return method(before, after)
 
     def push(self, frame: Frame) -> None:
         """Takes the next frame and measures the flow that leads to it.

@@ -31,6 +31,17 @@ def test_a_shift_is_measured_in_pixels_with_its_sign(method: str) -> None:
     assert np.median(flow[20:-20, 20:-20], axis=(0, 1)) == pytest.approx([3, -2], abs=0.3)
 
 
+def test_flow_does_not_depend_on_what_was_measured_before() -> None:
+    """Neither on images so small that DIS adapts its patches to them, nor on larger ones."""
+    images = [cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in (textured(), moved(textured(), 3, -2))]
+    small = [image[:32, :40].copy() for image in images]
+    alone, small_alone = flow_method("dis")(*images), flow_method("dis")(*small)
+    method = flow_method("dis")
+    for _ in range(2):
+        assert np.array_equal(method(*small), small_alone)
+        assert np.array_equal(method(*images), alone)
+
+
 def test_values_are_in_pixels_of_the_frame_whatever_the_working_resolution() -> None:
     first = textured(240, 320)
     stack = FlowStack(FlowConfig(max_side=160))
