@@ -24,7 +24,7 @@ from asmd.tracking.overlap import OverlapRegressor
 from speeds.timing import now
 
 STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
-    ("flow", FlowStack, ("push", "moved")),
+    ("flow", FlowStack, ("pushing", "_keep", "moved")),
     ("cut", features._Inputs, ("streams",)),
     ("network", FeatureNetwork, ("maps",)),
     ("cells", features.RegionExtractor, ("view",)),
