@@ -224,15 +224,15 @@ class OpenVINORunner:
         size = rgb.shape[:3] if rgb.shape[:3] == (1, self._side, self._side) else None
         outputs = iter(self._graph(stages, flow is not None, unit, size).run(*given))
 
-        def kept(there: bool, dtype: torch.dtype) -> Tensor | None:
+        def kept(dtype: torch.dtype) -> Tensor:
             # A copy, since the next run writes where this one has; it is the step to another type, too.
-            return torch.from_numpy(next(outputs)).to(dtype, copy=True).permute(0, 3, 1, 2) if there else None
+            return torch.from_numpy(next(outputs)).to(dtype, copy=True).permute(0, 3, 1, 2)
 
         maps: dict[int, StageMaps] = {}
         for stage in stages:
-            appearance, motion = kept(True, self.dtype), kept(flow is not None, self.dtype)
-            assert appearance is not None
-            maps[stage] = StageMaps(appearance, motion, kept(unit and stage in self._readout.encoders, torch.float32))
+            appearance, motion = kept(self.dtype), None if flow is None else kept(self.dtype)
+            encoded = kept(torch.float32) if unit and stage in self._readout.encoders else None
+            maps[stage] = StageMaps(appearance, motion, encoded)
         return maps
 
     def _graph(

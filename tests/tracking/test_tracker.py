@@ -176,27 +176,32 @@ def test_a_caller_may_use_its_frame_again(
         assert (one.box == other.box).all() and one.score == other.score
 
 
-def test_a_frame_that_fails_leaves_nothing_under_way(
-    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What was got ready for it draws from the generator, which is the next video's by the time that it is done."""
-    draw = Tracker._draw
+def fail_on(tracker: Tracker, frame: Frame, monkeypatch: pytest.MonkeyPatch, owner: type, name: str) -> None:
+    """An update that fails in the network while what goes on beside it, of that name, takes its time."""
+    usual = getattr(owner, name)
 
-    def slowly(self: Tracker, *arguments: object) -> object:
+    def slowly(*arguments: object) -> object:
         time.sleep(0.1)
-        return draw(self, *arguments)  # type: ignore[arg-type]
+        return usual(*arguments)
 
     def fail(*_: object) -> None:
         raise ZeroDivisionError("by a test")
 
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, name, slowly)
+        patched.setattr(tracker.extractor, "look", fail)
+        with pytest.raises(ZeroDivisionError):
+            tracker.update(frame)
+
+
+def test_a_frame_that_fails_leaves_nothing_under_way(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was got ready for it draws from the generator, which is the next video's by the time that it is done."""
     fresh, tracker = Tracker(network, SMALL, seed=3), Tracker(network, SMALL, seed=3)
     expected = run(fresh, scene, 4)
     tracker.init(scene.frame(0), scene.box(0))
-    with monkeypatch.context() as patched:
-        patched.setattr(Tracker, "_draw", slowly)
-        patched.setattr(tracker.extractor, "look", fail)
-        with pytest.raises(ZeroDivisionError):
-            tracker.update(scene.frame(1))
+    fail_on(tracker, scene.frame(1), monkeypatch, Tracker, "_draw")
     for (one, _, _), (other, _, _) in zip(run(tracker, scene, 4), expected, strict=True):
         assert (one == other).all()
 
@@ -272,22 +277,10 @@ def test_a_frame_that_fails_does_not_reach_the_next_video(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither does its grey image, which is made beside."""
-    tracker, grey = Tracker(network, SMALL, seed=3), FlowStack._keep
-
-    def slowly(self: FlowStack, frame: Frame) -> None:
-        time.sleep(0.1)
-        grey(self, frame)
-
-    def fail(*_: object) -> None:
-        raise ZeroDivisionError("by a test")
-
+    tracker = Tracker(network, SMALL, seed=3)
     for start in (tracker.init, tracker.correct):
         tracker.init(scene.frame(0), scene.box(0))
-        with monkeypatch.context() as patched:
-            patched.setattr(FlowStack, "_keep", slowly)
-            patched.setattr(tracker.extractor, "look", fail)
-            with pytest.raises(ZeroDivisionError):
-                tracker.update(scene.frame(1))
+        fail_on(tracker, scene.frame(1), monkeypatch, FlowStack, "_keep")
         start(scene.frame(9), scene.box(9))
         assert tracker._flow is not None and tracker._flow.shows(scene.frame(9))
         assert (tracker._flow.moved(scene.box(9)) == scene.box(9)).all(), "flow begins anew"
