@@ -19,6 +19,7 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View
 from asmd.tracking.memory import Memory
 from asmd.tracking.overlap import OverlapRegressor
+from asmd.tracking.perceptron import Scorer
 from asmd.tracking.updates import Updates, due
 
 
@@ -106,8 +107,12 @@ class Learner:
         self._memory = Memory(config.memory, all_positives, kept, self._rng)
         self._updates = Updates(self.classifier, self._memory, self._phase)
 
+    def scorer(self) -> Scorer:
+        """What scores candidates by what has been learnt up to now."""
+        return self.classifier.scoring(self._dtype)
+
     def step(self) -> None:
-        """Goes on with what earlier frames have taught, once the classifier has scored all there is on this one."""
+        """Goes on with what earlier frames have taught, whatever is on this one."""
         self._updates.step()
         self.classifier.scoring(self._dtype)
 

@@ -26,7 +26,7 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.result import TrackResult
 from asmd.tracking.sharing import Look, SharingConfig, aim
 from asmd.tracking.steps import Steps, in_turns
-from asmd.tracking.threads import NOTHING, beside, computing_threads
+from asmd.tracking.threads import NOTHING, beside, computing_threads, opencv
 from asmd.tracking.tracker import ProposalSource, Tracker
 
 GOLDEN = 0.618034
@@ -226,6 +226,14 @@ class MultiTracker:
         wanted = self._trackers if targets is None else {target: self._known(target) for target in targets}
         frame = check_frame(frame, self._size)
         self._index += 1
+        with opencv.in_one_thread(self._flow is None or not self._flow.dense):
+            answers = self._advance(frame, wanted, started)
+        return self._keep(answers, started)
+
+    def _advance(
+        self, frame: Frame, wanted: Mapping[int, Tracker], started: float
+    ) -> Mapping[int, TrackResult | Exception]:
+        """What each of these targets comes to on a frame that has been checked."""
         pushed = beside(self._flow.pushing(frame)) if self._flow is not None else NOTHING
         trackers = list(wanted.values())
         aims = aim([t.extractor for t in trackers], [t.place for t in trackers], self.sharing)
@@ -238,11 +246,10 @@ class MultiTracker:
         try:
             looks = aims.look(frame, self._flow)
             ways = {number: way(tracker, look) for (number, tracker), look in zip(wanted.items(), looks, strict=True)}
-            answers = in_turns(ways)
+            return in_turns(ways)
         finally:
             # What a target has foreseen came after it: there is something to wait for only where there is no target.
             pushed.result()
-        return self._keep(answers, started)
 
     def _known(self, target: int) -> Tracker:
         if target not in self._trackers:

@@ -28,8 +28,8 @@ Sizes: TypeAlias = tuple[tuple[int, int], ...]
 class OpenVINOHead:
     """Runs a `BoxRefinement` on a CPU, for a few numbers of boxes on maps of one size, as fixed sizes are the faster.
 
-    Any number of threads may call it. Each run takes one thread: a second gains little, and several targets have one
-    each. As many run at the same time as torch had threads when it was made.
+    Any number of threads may call it. Each run takes one thread, as a second gains little: the one that asks for its
+    result, where it was not begun before, or else one of OpenVINO's, which makes one run after the other.
 
     Args:
         head: in evaluation mode, in float32 on the CPU.
@@ -50,11 +50,7 @@ class OpenVINOHead:
         int8: bool = False,
     ) -> None:
         self._sizes = sizes
-        threads = torch.get_num_threads()
-        self._graphs = {
-            count: CompiledGraph(build(head, count, sizes, strides, int8), threads, dtype, streams=threads)
-            for count in counts
-        }
+        self._graphs = {count: CompiledGraph(build(head, count, sizes, strides, int8), 1, dtype) for count in counts}
 
     def suits(self, maps: Sequence[Tensor], corners: Tensor) -> bool:
         """Whether it was made for maps of these sizes and so many boxes."""

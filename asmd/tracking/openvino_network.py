@@ -94,14 +94,14 @@ class CompiledGraph:
         model: an `openvino.Model`.
         threads: to compute with.
         dtype: of the arithmetic: float32 or bfloat16.
-        streams: runs that may be under way at the same time; they share the threads.
     """
 
-    def __init__(self, model: Any, threads: int, dtype: torch.dtype, streams: int = 1) -> None:
+    def __init__(self, model: Any, threads: int, dtype: torch.dtype) -> None:
         options = {
             "INFERENCE_PRECISION_HINT": "bf16" if dtype == torch.bfloat16 else "f32",
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": streams,
+            # With more, the thread that waits for a run would have no part in it.
+            "NUM_STREAMS": 1,
             # Workers of one evaluation would be pinned to the same cores.
             "ENABLE_CPU_PINNING": False,
         }

@@ -32,11 +32,13 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.learner import Learner
 from asmd.tracking.openvino_network import QuantisedGraph
+from asmd.tracking.perceptron import Scorer
+from asmd.tracking.perceptron import scored as scored_by
 from asmd.tracking.readout import Readout
 from asmd.tracking.regions import POOLED_AT_ONCE, Region
 from asmd.tracking.result import Status, TrackResult
 from asmd.tracking.steps import Steps, alone
-from asmd.tracking.threads import NOTHING, beside, computing_threads
+from asmd.tracking.threads import NOTHING, beside, computing_threads, opencv
 
 VISIBLE_SIDE = 1.0
 """Least part of a reported box, in pixels, that lies inside the frame."""
@@ -249,8 +251,9 @@ class Tracker:
             raise TrackerStateError("update was called before init: give the first frame and box to init")
         started = time.perf_counter()
         frame = check_frame(frame, self._size)
-        self.foresee(self._extractor.aim(self._box), self._flow.pushing(frame) if self._flow is not None else None)
-        return alone(self.advance(frame, self._extractor.look(frame, self._flow, self._box), started))
+        with opencv.in_one_thread(not self._motion):  # flow of whole frames gains by more
+            self.foresee(self._extractor.aim(self._box), self._flow.pushing(frame) if self._flow is not None else None)
+            return alone(self.advance(frame, self._extractor.look(frame, self._flow, self._box), started))
 
     def foresee(self, region: Region | None, before: Callable[[], None] | None = None) -> None:
         """Does beside what the next view is not needed for.
@@ -377,20 +380,19 @@ class Tracker:
     def _search(self, view: View, drawn: Drawn, last: bool = False) -> Steps[tuple[Boxes, float, Boxes]]:
         """Best box, its log-odds, and that box regressed, among candidates.
 
-        Where nothing is searched after it on a frame, the classifier goes on learning as soon as it has scored them.
+        Where nothing is searched after it on a frame, the classifier goes on learning meanwhile, of which the search
+        sees nothing.
         """
         assert self._size is not None
-        search = self.config.search
-        scored = self._score(view, drawn)
+        search, scorer = self.config.search, self._learner.scorer()
+        if last:
+            self._learn(self._learner.step)
+        scored = self._score(view, drawn, scorer)
         if self._choice.judges(view):
-            if last:
-                self._learn(self._learner.step)
             return self._choose(*(yield from self._choice.judged(scored)), search.best)
         order = ranked(scored.margins)
         overlap = self._learner.overlap
         if overlap is None:
-            if last:
-                self._learn(self._learner.step)
             return self._choose(scored, order, search.best)
         # The classifier has found the place; what fits there is for the overlap to say.
         closer = self.config.overlap
@@ -402,17 +404,12 @@ class Tracker:
         # The rest needs no score.
         top = order[: max(closer.best, REGRESSED)]
         margins = np.full(len(near), -np.inf)
-        margins[top] = self._margins(described.identity[torch.from_numpy(top)])
-        if last:
-            self._learn(self._learner.step)
+        margins[top] = _margins(described.identity[torch.from_numpy(top)], scorer)
         return self._choose(Scored(view, near, margins, described), order, closer.best)
 
-    def _score(self, view: View, drawn: Drawn) -> Scored:
+    def _score(self, view: View, drawn: Drawn, scorer: Scorer) -> Scored:
         described = view.describe(drawn.boxes, drawn.poolings)
-        return Scored(view, drawn.boxes, self._margins(described.identity), described)
-
-    def _margins(self, described: Tensor) -> NDArray[np.float64]:
-        return np.asarray(self._learner.classifier.margins(described).double().cpu().numpy())
+        return Scored(view, drawn.boxes, _margins(described.identity, scorer), described)
 
     def _choose(self, scored: Scored, order: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
         """Mean of the best boxes in an order (N,), its log-odds, and the regressed box."""
@@ -465,5 +462,11 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        scored = self._score(view, Drawn(candidates.limit(boxes, self._size, self._learner.min_side)))
+        drawn = Drawn(candidates.limit(boxes, self._size, self._learner.min_side))
+        scored = self._score(view, drawn, self._learner.scorer())
         return (yield from self._look_again(frame, scored.boxes[ranked(scored.margins)[0]]))
+
+
+@torch.inference_mode()
+def _margins(described: Tensor, scorer: Scorer) -> NDArray[np.float64]:
+    return np.asarray(scored_by(described, scorer).double().cpu().numpy())
