@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from asmd import compiled
 from asmd.errors import ConfigError
 from asmd.tracking.descent import Descent, DescentConfig, descent
-from asmd.tracking.mining import MiningConfig, Scores, pool_indices, select
+from asmd.tracking.mining import Indices, MiningConfig, Scores, pool_indices, select
 from asmd.tracking.perceptron import Parameters, Scorer, scored, scorer
 from asmd.tracking.rows import Rows, picked
 
@@ -159,17 +160,22 @@ class Classifier:
         """
         return Course(self, positives, negatives, steps, rate).advance(steps)
 
-    def _dropout(self, count: int) -> tuple[Tensor, Tensor]:
-        """Factors (M, N, H) of the units of both hidden layers; one factor where none is ever dropped."""
+    def _dropout(self, count: int) -> Tensor:
+        """Factors (2, M, N, H) of the units of both hidden layers; one factor where none is ever dropped."""
         share = self.config.dropout
         if share == 0:
-            return (self._mean.new_ones(()),) * 2
+            return self._mean.new_ones(1, 1, 1, 1)
         shape = (2, self.config.members, count, self.config.hidden)
         # Sixteen bits a unit are quicker to draw than a number between 0 and 1.
-        draws = np.frombuffer(self._draws.bytes(2 * math.prod(shape)), np.uint16).reshape(shape)
-        kept = (draws >= share * 2**16) * np.float32(1 / (1 - share))
-        first, second = torch.from_numpy(kept).to(self._mean.device)
-        return first, second
+        draws = np.frombuffer(bytearray(self._draws.bytes(2 * math.prod(shape))), np.uint16)
+        least, factor = math.ceil(share * 2**16), 1 / (1 - share)
+        if compiled.serves(self._mean):
+            from asmd.tracking.perceptron_compiled import dropout_factors
+
+            kept = dropout_factors(draws, least, factor)
+        else:
+            kept = (draws >= least) * np.float32(factor)
+        return torch.from_numpy(kept).view(shape).to(self._mean.device)
 
     def descent(self, rate: float) -> Descent:
         """Steps of SGD on the parameters, with this learning rate of the hidden layers' weights."""
@@ -179,9 +185,18 @@ class Classifier:
         settings = DescentConfig(rates, decays, config.momentum, config.smoothing, config.clip)
         return descent(self.parameters, settings)
 
-    def step(self, samples: Tensor, positives: int, steps: Descent) -> Tensor:
-        """One of the steps, on descriptors (N, D), of which so many, the first, are the target's; the loss."""
-        x = self._standard(samples).to(samples.dtype)
+    def minibatch(self, positives: Tensor, negatives: Tensor, which: Indices) -> Tensor:
+        """What a step learns from: descriptors (P, D), then those of (N, D) of these numbers, all standardised."""
+        if compiled.serves(self._mean) and {positives.dtype, negatives.dtype} == {torch.bfloat16}:
+            from asmd.tracking.perceptron_compiled import standardised
+
+            first, others = (t.contiguous().view(torch.uint16).numpy() for t in (positives, negatives))
+            found = standardised(first, others, which, self._mean.numpy(), self._gain)
+            return torch.from_numpy(found).view(torch.bfloat16)
+        return self._standard(torch.cat([positives, picked(negatives, which)])).to(positives.dtype)
+
+    def step(self, x: Tensor, positives: int, steps: Descent) -> Tensor:
+        """One of the steps, on a `minibatch` (N, D), of which so many, the first, are the target's; the loss."""
         labels = torch.zeros(len(x), device=x.device)
         labels[:positives] = 1
         loss = steps.step(x, labels, self._dropout(len(x)))
@@ -235,8 +250,7 @@ class Course:
             rows, scores = self._pool
             hard = select(scores, mining, classifier.rng)
             batch = self._batches[self._made]
-            samples = torch.cat([batch, picked(rows, hard)])
-            loss = classifier.step(samples, len(batch), self._steps)
+            loss = classifier.step(classifier.minibatch(batch, rows, hard), len(batch), self._steps)
             self._made += 1
         self.remaining -= steps
         return float(loss)

@@ -44,7 +44,7 @@ class Descent:
         self._parameters, self._config = parameters, config
         self._momenta = [torch.zeros_like(p) for p in parameters]
 
-    def step(self, x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor]) -> Tensor:
+    def step(self, x: Tensor, labels: Tensor, keep: Tensor) -> Tensor:
         """Makes a step; arguments as for `asmd.tracking.perceptron.gradients`. The loss before it."""
         config = self._config
         loss, found = gradients(x, labels, keep, self._parameters, config.smoothing, config.clip)
@@ -70,16 +70,16 @@ class CompiledDescent(Descent):
         self._own_bias, self._own_layers = self._own[1].numpy(), tuple(p.numpy() for p in self._own[2:])
         self._rates, self._decays = (np.array(given, np.float32) for given in (config.rates, config.decays))
 
-    def step(self, x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor]) -> Tensor:
+    def step(self, x: Tensor, labels: Tensor, keep: Tensor) -> Tensor:
         """See `Descent`."""
         from asmd.tracking.perceptron_compiled import descend, loss_and_gradients
 
         config, (weight, bias, *_) = self._config, self._parameters
         wide = preactivations(x, weight, bias).to(weight.dtype).view(-1, *bias.shape)
         back = torch.empty_like(wide)
-        first, second = (k.expand(len(weight), len(x), weight.shape[1]).contiguous().numpy() for k in keep)
+        kept = keep.expand(2, len(weight), len(x), weight.shape[1]).contiguous().numpy()
         found = (back.numpy(), self._own_bias, self._own_layers)
-        loss = loss_and_gradients(wide.numpy(), labels.numpy(), (first, second), self._layers, config.smoothing, *found)
+        loss = loss_and_gradients(wide.numpy(), labels.numpy(), kept, self._layers, config.smoothing, *found)
         self._own[0].copy_((back.flatten(1).T.to(x.dtype) @ x).view(weight.shape))
         values, momenta, own = self._flat
         descend(values, momenta, own, self._rates, self._decays, config.momentum, config.clip)

@@ -79,14 +79,19 @@ def log_odds(x: Tensor, parameters: Parameters) -> Tensor:
 
 
 def gradients(
-    x: Tensor, labels: Tensor, keep: tuple[Tensor, Tensor], parameters: Parameters, smoothing: float, clip: float
+    x: Tensor,
+    labels: Tensor,
+    keep: Tensor | tuple[Tensor, Tensor],
+    parameters: Parameters,
+    smoothing: float,
+    clip: float,
 ) -> tuple[Tensor, Parameters]:
     """Loss and gradient of the cross-entropy of each member.
 
     Args:
         x: (N, D) standardised descriptors. Products with them, which are most of the arithmetic, run in their type.
         labels: (N,) float, 1 for the target and 0 for background.
-        keep: dropout as factors (M, N, H) of both hidden layers, 1 for none.
+        keep: dropout as factors (M, N, H) of each of both hidden layers, 1 for none.
         parameters: of the layers.
         smoothing: share of a label that goes to the other class.
         clip: greatest norm of each member's gradient; 0 leaves it as it is.

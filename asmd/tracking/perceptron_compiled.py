@@ -47,13 +47,50 @@ def _differences(weight: Floats, bias: Floats) -> tuple[Floats, np.float32]:
     return weight[1] - weight[0], bias[1] - bias[0]
 
 
+@compiled("void(u2[:, ::1], i8, f4[::1], f4, u2[::1])")
+def _standardise(rows: NDArray[np.uint16], row: int, mean: Floats, gain: float, into: NDArray[np.uint16]) -> None:
+    """One row of bfloat16, less the mean and times the gain, rounded to bfloat16 again; all as their bits."""
+    count = len(mean)
+    wide = np.empty(count, np.uint32)
+    values = wide.view(np.float32)
+    for at in range(count):
+        wide[at] = np.uint32(rows[row, at]) << np.uint32(16)
+    for at in range(count):
+        values[at] = (values[at] - mean[at]) * gain
+    for at in range(count):
+        # To the nearest, of two as near to the even one.
+        into[at] = (wide[at] + np.uint32(0x7FFF) + ((wide[at] >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)
+
+
+@compiled("u2[:, ::1](u2[:, ::1], u2[:, ::1], i8[::1], f4[::1], f4)")
+def standardised(
+    first: NDArray[np.uint16], others: NDArray[np.uint16], which: NDArray[np.int64], mean: Floats, gain: float
+) -> NDArray[np.uint16]:
+    """Descriptors in bfloat16, as their bits, standardised: all of (P, D), then those of (N, D) of these numbers."""
+    into = np.empty((len(first) + len(which), first.shape[1]), np.uint16)
+    for row in range(len(first)):
+        _standardise(first, row, mean, gain, into[row])
+    for row in range(len(which)):
+        _standardise(others, which[row], mean, gain, into[len(first) + row])
+    return into
+
+
+@compiled("f4[::1](u2[::1], i8, f4)")
+def dropout_factors(draws: NDArray[np.uint16], least: int, factor: float) -> Floats:
+    """The factor where a draw is at least so much, else 0."""
+    kept = np.empty(len(draws), np.float32)
+    for at in range(len(draws)):
+        kept[at] = factor if draws[at] >= least else _ZERO
+    return kept
+
+
 @compiled(
-    f"f4(f4[:, :, ::1], f4[::1], UniTuple(f4[:, :, ::1], 2), {_LAYERS}, f4, f4[:, :, ::1], f4[:, ::1], {_LAYERS})",
+    f"f4(f4[:, :, ::1], f4[::1], f4[:, :, :, ::1], {_LAYERS}, f4, f4[:, :, ::1], f4[:, ::1], {_LAYERS})",
 )
 def loss_and_gradients(
     wide: Floats,
     labels: Floats,
-    keep: tuple[Floats, Floats],
+    keep: Floats,
     layers: Layers,
     smoothing: float,
     own_wide: Floats,
@@ -65,7 +102,7 @@ def loss_and_gradients(
     Args:
         wide: (N, M, H) what the first layer puts out.
         labels: (N,) 1 for the target, 0 for background.
-        keep: dropout as factors (M, N, H) of both hidden layers.
+        keep: dropout as factors (2, M, N, H) of both hidden layers.
         layers: weights and biases of the second and third layer.
         smoothing: share of a label that goes to the other class.
         own_wide: (N, M, H) for the gradient of `wide`.
@@ -75,7 +112,8 @@ def loss_and_gradients(
     Returns:
         The mean loss of the members.
     """
-    (keep1, keep2), (weight2, bias2, weight3, bias3), (own2, own_bias2, own3, own_bias3) = keep, layers, own
+    (weight2, bias2, weight3, bias3), (own2, own_bias2, own3, own_bias3) = layers, own
+    keep1, keep2 = keep[0], keep[1]
     members, size, _ = weight2.shape
     count, total = len(wide), _ZERO
     first, second, back = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
