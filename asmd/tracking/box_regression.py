@@ -20,8 +20,7 @@ from asmd.boxes import Boxes, from_center, to_center, to_corners
 from asmd.errors import ConfigError
 from asmd.models.box_refinement import BoxRefinement, Refined
 from asmd.tracking.features import Extractor, RegionExtractor, RegionView, View
-from asmd.tracking.openvino_head import OpenVINOHead, Reading
-from asmd.tracking.steps import Done, Pending
+from asmd.tracking.openvino_head import OpenVINOHead
 
 
 @dataclass(frozen=True)
@@ -140,23 +139,6 @@ def head_graph(
     return OpenVINOHead(head, counts, sizes, strides, dtype, int8)
 
 
-@dataclass(frozen=True, eq=False)
-class _Told:
-    """What a head says; see `asmd.tracking.steps.Pending`."""
-
-    reading: Reading
-    head: BoxRefinement
-    bias: Tensor
-
-    def begin(self) -> None:
-        """Lets it go on by itself."""
-        self.reading.begin()
-
-    @torch.inference_mode()
-    def result(self) -> Refined:
-        return self.head.told(self.reading.result(), self.bias)
-
-
 class LearnedRegressor:
     """Moves boxes by a head that was trained off-line and the video's own ridge regression, whose errors differ.
 
@@ -182,13 +164,13 @@ class LearnedRegressor:
         self._bias = self._head.bias(self._target)
 
     @torch.inference_mode()
-    def judge(self, view: RegionView, boxes: Boxes) -> Pending[Refined]:
+    def judge(self, view: RegionView, boxes: Boxes) -> Refined:
         """What the head, told what the target looked like on the first frame, says of boxes (N, 4) of a frame."""
         (corners, strides), maps = self._place(view, boxes), self._maps(view)
         if self._graph is not None and self._graph.suits(maps, corners):
-            return _Told(self._graph.read(maps, corners, self._target), self._head, self._bias)
+            return self._head.told(self._graph.read(maps, corners, self._target), self._bias)
         said: Refined = self._head(self._head.pool(maps, corners, strides), self._target, self._bias)
-        return Done(said)
+        return said
 
     @torch.inference_mode()
     def predict(
@@ -207,7 +189,7 @@ class LearnedRegressor:
         """
         for step in range(self.config.iterations):
             if moves is None or step > 0:
-                moves = self.judge(view, boxes).result().moves.cpu().numpy()
+                moves = self.judge(view, boxes).moves.cpu().numpy()
             if self.config.learnt < 1:
                 other = self._ridge.moves(layouts if step == 0 else view.describe(boxes).layout)
                 if other is not None:

@@ -14,7 +14,6 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Descriptors, RegionView, View
 from asmd.tracking.regions import Poolings
 from asmd.tracking.rows import picked
-from asmd.tracking.steps import Steps, awaited
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +83,7 @@ class Choice:
         wanted = self._config.search.judged > 0 and self._config.regression.enabled
         return wanted and self._head is not None and self._head.suits(view)
 
-    def judged(self, scored: Scored) -> Steps[tuple[Scored, NDArray[np.intp]]]:
+    def judged(self, scored: Scored) -> tuple[Scored, NDArray[np.intp]]:
         """Candidates (N,) with what the learnt head says of the best of them, and their order (N,) then.
 
         The head has seen the first frame alone: it cannot drift, and it tells how well a box fits.
@@ -93,7 +92,7 @@ class Choice:
         search = self._config.search
         order = ranked(scored.margins)
         top = order[: search.judged]
-        said = yield from awaited(self._head.judge(scored.view, scored.boxes[top]))
+        said = self._head.judge(scored.view, scored.boxes[top])
         moves = np.full((len(order), 4), np.nan, np.float32)
         moves[top] = said.moves.cpu().numpy()
         value = scored.margins[top] + search.judgement * said.quality.double().cpu().numpy()

@@ -24,8 +24,7 @@ from asmd.sequence import Frame
 from asmd.tracking.checks import check_box, check_frame
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.result import TrackResult
-from asmd.tracking.sharing import Look, SharingConfig, aim
-from asmd.tracking.steps import Steps, in_turns
+from asmd.tracking.sharing import SharingConfig, aim
 from asmd.tracking.threads import NOTHING, beside, computing_threads, opencv
 from asmd.tracking.tracker import ProposalSource, Tracker
 
@@ -240,16 +239,18 @@ class MultiTracker:
         for tracker, region in zip(trackers, aims.regions, strict=True):
             tracker.foresee(region)
 
-        def way(tracker: Tracker, look: Look) -> Steps[TrackResult]:
-            return (yield from tracker.advance(frame, look(), started))
-
+        answers: dict[int, TrackResult | Exception] = {}
         try:
             looks = aims.look(frame, self._flow)
-            ways = {number: way(tracker, look) for (number, tracker), look in zip(wanted.items(), looks, strict=True)}
-            return in_turns(ways)
+            for (number, tracker), look in zip(wanted.items(), looks, strict=True):
+                try:
+                    answers[number] = tracker.advance(frame, look(), started)
+                except Exception as error:  # which does not hinder the others
+                    answers[number] = error
         finally:
             # What a target has foreseen came after it: there is something to wait for only where there is no target.
             pushed.result()
+        return answers
 
     def _known(self, target: int) -> Tracker:
         if target not in self._trackers:

@@ -9,7 +9,6 @@ count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from asmd.models.box_refinement import BoxRefinement
 from asmd.models.pooling import CELL_CENTRE
-from asmd.tracking.openvino_network import CompiledGraph, Run, convolution, load_openvino
+from asmd.tracking.openvino_network import CompiledGraph, convolution, load_openvino
 
 Sizes: TypeAlias = tuple[tuple[int, int], ...]
 """(H, W) of maps, one a stage."""
@@ -28,8 +27,7 @@ Sizes: TypeAlias = tuple[tuple[int, int], ...]
 class OpenVINOHead:
     """Runs a `BoxRefinement` on a CPU, for a few numbers of boxes on maps of one size, as fixed sizes are the faster.
 
-    Any number of threads may call it. Each run takes one thread, as a second gains little: the one that asks for its
-    result, where it was not begun before, or else one of OpenVINO's, which makes one run after the other.
+    Any number of threads may call it. Each computes by itself, as another gains little.
 
     Args:
         head: in evaluation mode, in float32 on the CPU.
@@ -56,31 +54,16 @@ class OpenVINOHead:
         """Whether it was made for maps of these sizes and so many boxes."""
         return len(corners) in self._graphs and tuple((m.shape[0], m.shape[1]) for m in maps) == self._sizes
 
-    def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Reading:
-        """What the network puts out for boxes, before the target's bias is taken off; it has yet to be computed.
+    def read(self, maps: Sequence[Tensor], corners: Tensor, target: Tensor) -> Tensor:
+        """What the network puts out for boxes, (N, 5) float32, before the target's bias is taken off.
 
         Args:
             maps: one (H, W, projected) a stage, see `BoxRefinement.encode`.
             corners: (N, 4) x1, y1, x2, y2 in pixels of the network's input.
             target: (1, stages, grid * grid, projected), the first frame's box as `BoxRefinement.pool` gives it.
         """
-        return Reading(self._graphs[len(corners)].prepared(*maps, corners, target))
-
-
-@dataclass(frozen=True, eq=False)
-class Reading:
-    """What a head puts out; see `asmd.tracking.steps.Pending`."""
-
-    _run: Run
-
-    def begin(self) -> None:
-        """Lets it go on by itself."""
-        self._run.begin()
-
-    def result(self) -> Tensor:
-        """(N, 5) float32; to be called once."""
-        (out,) = self._run.result()
-        return torch.from_numpy(out)
+        (out,) = self._graphs[len(corners)].run(*maps, corners, target)
+        return torch.from_numpy(out.copy())
 
 
 def build(head: BoxRefinement, count: int, sizes: Sizes, strides: Sequence[int], int8: bool = False) -> Any:

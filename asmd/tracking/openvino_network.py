@@ -107,7 +107,6 @@ class CompiledGraph:
         }
         self._compiled = core().compile_model(model, "CPU", options)
         self._local = threading.local()
-        self._free: list[_Request] = []
 
     def run(self, *given: Tensor) -> list[NDArray[np.float32]]:
         """Outputs for inputs, both in the model's order; the next run in the same thread writes where this one has."""
@@ -118,15 +117,6 @@ class CompiledGraph:
         request.take(given)
         return request.run()
 
-    def prepared(self, *given: Tensor) -> Run:
-        """A run that has yet to be made; it keeps nothing of what it was given. There may be any number."""
-        try:
-            request = self._free.pop()
-        except IndexError:  # not asked for beforehand, as another thread may take the last one
-            request = _Request(self._compiled)
-        request.take(given)
-        return Run(request, self._free)
-
 
 class _Request:
     """One of a graph's requests, with inputs of its own: to hand over others costs more than to copy into these."""
@@ -134,7 +124,6 @@ class _Request:
     def __init__(self, compiled: Any) -> None:
         self._request = compiled.create_infer_request()
         self._inputs: list[Tensor | None] = [None] * len(compiled.inputs)
-        self._begun = False
         # Outputs of its own, where their sizes are known: to ask for those of the request takes longer.
         self._outputs: list[NDArray[np.float32]] = []
         if all(output.partial_shape.is_static for output in compiled.outputs):
@@ -153,36 +142,10 @@ class _Request:
                 own = self._inputs[index] = torch.from_numpy(array)
             own.copy_(value)
 
-    def begin(self) -> None:
-        self._request.start_async()
-        self._begun = True
-
     def run(self) -> list[NDArray[np.float32]]:
-        """Outputs, which the next run writes over. What was not begun is computed here, which is the least effort."""
-        if self._begun:
-            self._request.wait()
-        else:
-            self._request.infer(share_outputs=True)
-        self._begun = False
+        """Outputs, which the next run writes over."""
+        self._request.infer(share_outputs=True)
         return self._outputs or [tensor.data for tensor in self._request.output_tensors]
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """A run of a graph; see `asmd.tracking.steps.Pending`."""
-
-    _request: _Request
-    _free: list[_Request]
-
-    def begin(self) -> None:
-        """Lets it go on by itself."""
-        self._request.begin()
-
-    def result(self) -> list[NDArray[np.float32]]:
-        """Its outputs, in the model's order; to be called once."""
-        outputs = [output.copy() for output in self._request.run()]
-        self._free.append(self._request)
-        return outputs
 
 
 class OpenVINORunner:

@@ -37,7 +37,6 @@ from asmd.tracking.perceptron import scored as scored_by
 from asmd.tracking.readout import Readout
 from asmd.tracking.regions import POOLED_AT_ONCE, Region
 from asmd.tracking.result import Status, TrackResult
-from asmd.tracking.steps import Steps, alone
 from asmd.tracking.threads import NOTHING, beside, computing_threads, opencv
 
 VISIBLE_SIDE = 1.0
@@ -253,7 +252,7 @@ class Tracker:
         frame = check_frame(frame, self._size)
         with opencv.in_one_thread(not self._motion):  # flow of whole frames gains by more
             self.foresee(self._extractor.aim(self._box), self._flow.pushing(frame) if self._flow is not None else None)
-            return alone(self.advance(frame, self._extractor.look(frame, self._flow, self._box), started))
+            return self.advance(frame, self._extractor.look(frame, self._flow, self._box), started)
 
     def foresee(self, region: Region | None, before: Callable[[], None] | None = None) -> None:
         """Does beside what the next view is not needed for.
@@ -270,18 +269,15 @@ class Tracker:
 
         self._foreseen = beside(draw)
 
-    def advance(self, frame: Frame, view: View, started: float) -> Steps[TrackResult]:
-        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`.
-
-        See `asmd.tracking.steps` for who takes these.
-        """
+    def advance(self, frame: Frame, view: View, started: float) -> TrackResult:
+        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`."""
         assert self._size is not None
         self.settle()
         self._index += 1
         lost = self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0
-        raw, margin, reported = yield from self._search(view, self._foreseen.result(), last=not lost)
+        raw, margin, reported = self._search(view, self._foreseen.result(), last=not lost)
         if lost:
-            found = yield from self._redetect(frame, margin)
+            found = self._redetect(frame, margin)
             if found is not None:
                 view, raw, margin, reported = found
             self._learn(self._learner.step)
@@ -377,27 +373,29 @@ class Tracker:
         boxes = candidates.limit(np.concatenate(drawn), self._size, self._learner.min_side)
         return Drawn(boxes, region.poolings(boxes) if region and len(boxes) <= POOLED_AT_ONCE else None)
 
-    def _search(self, view: View, drawn: Drawn, last: bool = False) -> Steps[tuple[Boxes, float, Boxes]]:
+    def _search(self, view: View, drawn: Drawn, last: bool = False) -> tuple[Boxes, float, Boxes]:
         """Best box, its log-odds, and that box regressed, among candidates.
 
-        Where nothing is searched after it on a frame, the classifier goes on learning meanwhile, of which the search
-        sees nothing.
+        Where nothing is searched after it on a frame, the classifier goes on learning meanwhile, as soon as nothing
+        more is to be drawn, since it draws too. The search sees nothing of what it learns.
         """
         assert self._size is not None
-        search, scorer = self.config.search, self._learner.scorer()
-        if last:
+        search, scorer, overlap = self.config.search, self._learner.scorer(), self._learner.overlap
+        judges = self._choice.judges(view)
+        if last and (judges or overlap is None):
             self._learn(self._learner.step)
         scored = self._score(view, drawn, scorer)
-        if self._choice.judges(view):
-            return self._choose(*(yield from self._choice.judged(scored)), search.best)
+        if judges:
+            return self._choose(*self._choice.judged(scored), search.best)
         order = ranked(scored.margins)
-        overlap = self._learner.overlap
         if overlap is None:
             return self._choose(scored, order, search.best)
         # The classifier has found the place; what fits there is for the overlap to say.
         closer = self.config.overlap
         centre = scored.boxes[order[: search.best]].mean(axis=0)
         near = candidates.close(centre, closer.candidates, closer.shift, closer.scale, closer.aspect, self._rng)
+        if last:
+            self._learn(self._learner.step)
         near = candidates.limit(near, self._size, self._learner.min_side)
         described = view.describe(near)
         order = ranked(overlap.predict(described.identity))
@@ -430,7 +428,7 @@ class Tracker:
         side = np.clip(box[2:], self._last_seen[2:] / most, self._last_seen[2:] * most)
         return np.concatenate([box[:2] + (box[2:] - side) / 2, side])
 
-    def _redetect(self, frame: Frame, margin: float) -> Steps[_Found | None]:
+    def _redetect(self, frame: Frame, margin: float) -> _Found | None:
         """Looks for the lost target where it was seen last, then in the whole frame.
 
         Returns:
@@ -438,17 +436,17 @@ class Tracker:
         """
         config = self.config.redetection
         sure = max(margin, float(np.log(config.threshold / (1 - config.threshold))))
-        found = (yield from self._look_again(frame, self._last_seen)) if config.enabled else None
+        found = self._look_again(frame, self._last_seen) if config.enabled else None
         if found is None or found[2] <= sure:
-            found = yield from self._look_everywhere(frame)
+            found = self._look_everywhere(frame)
         return found if found is not None and found[2] > sure else None
 
-    def _look_again(self, frame: Frame, box: Boxes) -> Steps[_Found]:
+    def _look_again(self, frame: Frame, box: Boxes) -> _Found:
         """A look near a box, as on any other frame."""
         near = self._extractor.look(frame, self._flow, box)
-        return near, *(yield from self._search(near, self._draw([(box, self.config.search.candidates)], None)))
+        return near, *self._search(near, self._draw([(box, self.config.search.candidates)], None))
 
-    def _look_everywhere(self, frame: Frame) -> Steps[_Found | None]:
+    def _look_everywhere(self, frame: Frame) -> _Found | None:
         """A look at the whole frame, then a closer one at the best place; None where there is nothing to look at."""
         assert self._size is not None
         config = self.config.redetection
@@ -464,7 +462,7 @@ class Tracker:
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
         drawn = Drawn(candidates.limit(boxes, self._size, self._learner.min_side))
         scored = self._score(view, drawn, self._learner.scorer())
-        return (yield from self._look_again(frame, scored.boxes[ranked(scored.margins)[0]]))
+        return self._look_again(frame, scored.boxes[ranked(scored.margins)[0]])
 
 
 @torch.inference_mode()

@@ -37,7 +37,7 @@ STAGES: tuple[tuple[str, Any, tuple[str, ...]], ...] = (
     ("classifier update", Classifier, ("scoring",)),
     ("overlap", OverlapRegressor, ("predict", "learn")),
     ("judging", box_regression.LearnedRegressor, ("judge",)),
-    ("judging", box_regression._Told, ("result",)),
+    ("judging", box_regression.LearnedRegressor, ("judge",)),
     ("box regression", box_regression.LearnedRegressor, ("predict",)),
     ("box regression", box_regression.BoxRegressor, ("predict",)),
     ("memory", Memory, ("add", "short", "long")),

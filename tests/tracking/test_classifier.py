@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from asmd import compiled
 from asmd.errors import ConfigError
 from asmd.tracking.classifier import Classifier, ClassifierConfig, Course
 from asmd.tracking.config import TrackerConfig
@@ -90,6 +91,33 @@ def test_standardise() -> None:
     assert torch.allclose(
         (samples - classifier._mean).mul(classifier._gain).square().mean(), torch.tensor(1.0), atol=1e-4
     )
+
+
+@pytest.mark.skipif(not compiled.available(), reason="needs Numba")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_compiled_minibatch_is_that_in_torch(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    """To the bit, where what is read is no block of its own, and where rounding has to choose."""
+    classifier, (positives, negatives) = build(), clouds()
+    classifier.standardise(torch.cat([positives, negatives]) * 7 + 3)
+    given = positives[:12].to(dtype), negatives.T.contiguous().T.to(dtype), np.array([999, 0, 5, 5])
+    found = classifier.minibatch(*given)
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    assert found.dtype == dtype and found.shape == (16, 20)
+    assert torch.equal(found, classifier.minibatch(*given))
+    expected = (torch.cat([given[0], given[1][given[2]]]).float() - classifier._mean) * classifier._gain
+    torch.testing.assert_close(found, expected.to(dtype))
+
+
+@pytest.mark.skipif(not compiled.available(), reason="needs Numba")
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5])
+def test_as_many_units_are_dropped_as_asked_for_compiled_or_not(monkeypatch: pytest.MonkeyPatch, share: float) -> None:
+    first, second = (build(ClassifierConfig(dropout=share)) for _ in range(2))
+    kept = first._dropout(200)
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    assert torch.equal(kept, second._dropout(200))
+    assert kept.mean().item() == pytest.approx(1, abs=0.02)
+    assert kept.max().item() == pytest.approx(1 / (1 - share))
+    assert (kept == 0).float().mean().item() == pytest.approx(share, abs=0.01)
 
 
 @pytest.mark.parametrize(("interval", "scorings"), [(1, 10), (4, 3), (20, 1)])

@@ -32,7 +32,7 @@ def test_two_steps_by_hand(made_of: type[Descent]) -> None:
     parameters = [*ones, torch.tensor([[[-1.0], [1.0]]]), torch.zeros(1, 2)]
     config = DescentConfig([0.0] * 5 + [0.1], [0.0] * 6, 0.5, 0.0, 0.0)
     steps, x, label = made_of(parameters, config), torch.ones(1, 1), torch.zeros(1)
-    keep = (torch.ones(1, 1, 1), torch.ones(1, 1, 1))
+    keep = torch.ones(2, 1, 1, 1)
     first = torch.tensor(2.0).sigmoid()
     torch.testing.assert_close(steps.step(x, label, keep), torch.nn.functional.softplus(torch.tensor(2.0)))
     torch.testing.assert_close(parameters[5], torch.stack([0.1 * first, -0.1 * first])[None])
@@ -65,9 +65,9 @@ def test_compiled_steps_are_those_in_torch(
     for _ in range(3):
         x = torch.randn(count, 7, generator=draw)
         labels = (torch.rand(count, generator=draw) < 0.3).float()
-        keep = (torch.ones(()),) * 2
+        keep = torch.ones(2, 1, 1, 1)
         if dropped:
-            keep = tuple((torch.rand(members, count, hidden, generator=draw) < dropped).float() * 2 for _ in range(2))
+            keep = (torch.rand(2, members, count, hidden, generator=draw) < dropped).float() * 2
         losses = [way.step(x, labels, keep) for way in ways]
         torch.testing.assert_close(*losses, rtol=1e-4, atol=1e-5)
     for one, other in zip(*(way._parameters for way in ways), strict=True):
@@ -79,7 +79,7 @@ def test_huge_odds_have_a_finite_loss() -> None:
     parameters = made(1, 3, 4, torch.Generator().manual_seed(0))
     parameters[5] = torch.tensor([[-500.0, 500.0]])
     loss = CompiledDescent(parameters, settings()).step(
-        torch.ones(2, 3), torch.tensor([0.0, 1.0]), (torch.ones(()),) * 2
+        torch.ones(2, 3), torch.tensor([0.0, 1.0]), torch.ones(2, 1, 1, 1)
     )
     assert loss.isfinite() and all(p.isfinite().all() for p in parameters)
 

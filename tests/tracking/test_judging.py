@@ -16,7 +16,6 @@ from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking.box_regression import LearnedRegressor
 from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import RegionView
-from asmd.tracking.steps import Done
 from asmd.tracking.tracker import Tracker
 
 ALONE = replace(QUICK.regression, learnt=1.0, iterations=1)
@@ -34,9 +33,9 @@ class Opinion:
         self.asked: list[np.ndarray] = []
         monkeypatch.setattr(LearnedRegressor, "judge", self.judge)
 
-    def judge(self, view: RegionView, boxes: np.ndarray) -> Done:
+    def judge(self, view: RegionView, boxes: np.ndarray) -> Refined:
         self.asked.append(boxes)
-        return Done(Refined(torch.zeros(len(boxes), 4), torch.from_numpy(boxes[:, 0]).float()))
+        return Refined(torch.zeros(len(boxes), 4), torch.from_numpy(boxes[:, 0]).float())
 
 
 def second_frame(network: SpatiotemporalResNet, scene: Scene, config: TrackerConfig) -> tuple[Tracker, np.ndarray]:

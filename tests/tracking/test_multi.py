@@ -197,7 +197,7 @@ def test_a_failing_target_does_not_disturb_the_other(
     def fail(*_: object) -> TrackResult:
         raise ZeroDivisionError("by a test")
 
-    monkeypatch.setattr(multi._trackers[0]._learner.classifier, "margins", fail)
+    monkeypatch.setattr(multi._trackers[0]._learner.classifier, "scoring", fail)
     with pytest.raises(TargetsFailedError, match="target 0 failed: ZeroDivisionError: by a test") as caught:
         multi.update(discs.both(1))
     assert list(caught.value.failures) == [0] and list(caught.value.results) == [1]

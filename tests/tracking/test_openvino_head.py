@@ -40,10 +40,10 @@ def test_the_same_as_in_torch(config: RefinementConfig, dtype: torch.dtype, shar
     bias = head.bias(target)
     expected = head(pooled, target, bias)
     graph = OpenVINOHead(head, {1, 4}, SIZES, STRIDES, dtype)
-    said = head.told(graph.read(encoded, corners, target).result(), bias)
+    said = head.told(graph.read(encoded, corners, target), bias)
     np.testing.assert_allclose(said.moves, expected.moves, atol=close)
     np.testing.assert_allclose(said.quality, expected.quality, atol=close)
-    alone = head.told(graph.read(encoded, corners[2:3], target).result(), bias)
+    alone = head.told(graph.read(encoded, corners[2:3], target), bias)
     np.testing.assert_allclose(alone.moves[0], expected.moves[2], atol=close)
 
 
@@ -63,11 +63,11 @@ def test_in_int8_it_says_nearly_the_same() -> None:
     encoded = head.encode(maps)
     corners = torch.tensor([[16.0, 8, 48, 56], [20, 14, 50, 60], [10, 10, 60, 40]])
     target = head.pool(encoded, torch.tensor([[20.0, 12, 50, 60]]), STRIDES)
-    exact = OpenVINOHead(head, {3}, SIZES, STRIDES, torch.float32).read(encoded, corners, target).result()
+    exact = OpenVINOHead(head, {3}, SIZES, STRIDES, torch.float32).read(encoded, corners, target)
 
     def differs(limits: tuple[float, ...]) -> float:
         head.limits = limits
-        said = OpenVINOHead(head, {3}, SIZES, STRIDES, torch.float32, int8=True).read(encoded, corners, target).result()
+        said = OpenVINOHead(head, {3}, SIZES, STRIDES, torch.float32, int8=True).read(encoded, corners, target)
         return float((said - exact).abs().max() / exact.abs().max())
 
     inputs: list[float] = []

@@ -5,7 +5,9 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Literal
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -14,7 +16,7 @@ from quick_preset import QUICK
 
 from asmd.models.st_resnet import SpatiotemporalResNet
 from asmd.tracking import tracker as trackers
-from asmd.tracking.threads import NOTHING, _beside, beside, computing_threads
+from asmd.tracking.threads import NOTHING, _beside, beside, computing_threads, opencv
 from asmd.tracking.tracker import Tracker
 
 
@@ -33,6 +35,49 @@ def test_number_is_put_back() -> None:
     with pytest.raises(ZeroDivisionError), computing_threads(1):
         _ = 1 / 0
     assert torch.get_num_threads() == 2
+
+
+def test_opencv_computes_in_one_thread_until_the_last_is_done() -> None:
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(2)
+        with opencv.in_one_thread(False):
+            assert cv2.getNumThreads() == 2
+        first, second = opencv.in_one_thread(), opencv.in_one_thread()
+        first.__enter__()
+        with second:
+            first.__exit__(None, None, None)  # as another thread's frame may end in the midst of this one's
+            assert cv2.getNumThreads() == 1
+        assert cv2.getNumThreads() == 2
+        with pytest.raises(ZeroDivisionError), opencv.in_one_thread():
+            _ = 1 / 0
+        assert cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
+
+
+@pytest.mark.parametrize("motion", ["on", "off"])
+def test_flow_about_a_target_is_measured_in_one_thread(
+    network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch, motion: Literal["on", "off"]
+) -> None:
+    """That of whole frames, for the motion stream, in as many as OpenCV has."""
+    before, seen = cv2.getNumThreads(), set()
+    limit = trackers.candidates.limit
+
+    def watched(*arguments: object) -> object:
+        seen.add(cv2.getNumThreads())
+        return limit(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trackers.candidates, "limit", watched)
+    tracker = Tracker(network, replace(QUICK, features=replace(QUICK.features, motion=motion)))
+    try:
+        cv2.setNumThreads(2)
+        tracker.init(scene.frame(0), scene.box(0))
+        seen.clear()
+        tracker.update(scene.frame(1))
+        assert seen == {2 if motion == "on" else 1} and cv2.getNumThreads() == 2
+    finally:
+        cv2.setNumThreads(before)
 
 
 def test_frame_is_computed_in_one_thread_and_the_network_in_all(

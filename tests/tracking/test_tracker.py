@@ -17,13 +17,12 @@ from asmd.flow import FlowStack
 from asmd.models.box_refinement import BoxRefinement, RefinementConfig
 from asmd.models.st_resnet import SpatiotemporalResNet, STResNetConfig
 from asmd.sequence import Frame
-from asmd.tracking.box_regression import LearnedRegressor
+from asmd.tracking import tracker as trackers
 from asmd.tracking.candidates import SampleConfig
 from asmd.tracking.config import FeatureConfig, SamplingConfig, SearchConfig, TrackerConfig
-from asmd.tracking.features import RegionView
 from asmd.tracking.learner import Learner
+from asmd.tracking.perceptron import Scorer
 from asmd.tracking.result import Status
-from asmd.tracking.steps import Steps
 from asmd.tracking.tracker import Tracker
 
 SMALL = replace(
@@ -83,10 +82,7 @@ def test_a_lost_object_is_looked_for_where_it_was_last(
 ) -> None:
     """Even where the look at the whole frame finds nothing, as with a small object in a large frame."""
 
-    def nothing(*_: object) -> Steps[None]:
-        yield from ()
-
-    monkeypatch.setattr(Tracker, "_look_everywhere", nothing)
+    monkeypatch.setattr(Tracker, "_look_everywhere", lambda *_: None)
     tracker = Tracker(network, SMALL)
     tracker.init(scene.frame(0), scene.box(0))
     for _ in range(9):
@@ -236,41 +232,52 @@ def test_what_is_learnt_beside_is_there_for_the_next_frame(
 def test_the_classifier_does_not_change_while_it_scores(
     network: SpatiotemporalResNet, scene: Scene, monkeypatch: pytest.MonkeyPatch, judged: int
 ) -> None:
-    """It goes on learning on a frame once nothing more is scored there, which while it looks for the target is late."""
+    """It learns beside, even before the scoring begins; what scores is what had been learnt up to the frame.
+
+    While the tracker looks for a lost target that is late, since both draw at random.
+    """
     torch.manual_seed(0)
     head = BoxRefinement(RefinementConfig(projected=4, grid=4, width=8, hidden=16)).eval()
     search, again = replace(SMALL.search, judged=judged), replace(SMALL.redetection, interval=1)
     tracker = Tracker(network, replace(SMALL, search=search, redetection=again), refinement=head)
     done: list[str] = []
-    margins, step, judge = Tracker._margins, Learner.step, LearnedRegressor.judge
+    used: list[Scorer] = []
+    score, scored, step = Tracker._score, trackers.scored_by, Learner.step
 
-    def scores(self: Tracker, described: torch.Tensor) -> object:
+    def scores_late(self: Tracker, *arguments: object) -> object:
+        time.sleep(0.05)  # long enough for what has begun beside to be through
+        return score(self, *arguments)  # type: ignore[arg-type]
+
+    def scores(x: torch.Tensor, by: Scorer) -> torch.Tensor:
         done.append("score")
-        return margins(self, described)
+        used.append(by)
+        return scored(x, by)
 
     def steps(self: Learner) -> None:
-        done.append("step")
         step(self)
+        done.append("step")
 
-    def judges(self: LearnedRegressor, view: RegionView, boxes: Boxes) -> object:
-        # Long enough for what has begun beside to be through.
-        time.sleep(0.05)
-        done.append("judge")
-        return judge(self, view, boxes)
-
-    monkeypatch.setattr(Tracker, "_margins", scores)
+    monkeypatch.setattr(Tracker, "_score", scores_late)
+    monkeypatch.setattr(trackers, "scored_by", scores)
     monkeypatch.setattr(Learner, "step", steps)
-    monkeypatch.setattr(LearnedRegressor, "judge", judges)
     tracker.init(scene.frame(0), scene.box(0))
+    learnt = 0
     for t in range(1, 10):
         lost = tracker._confidence.status is Status.LOST
         done.clear()
+        used.clear()
+        tracker.settle()
+        known = tracker._learner.scorer()
         tracker.update(scene.frame(t, visible=t < 3))
         tracker.settle()
-        assert done.count("step") == 1 and "score" not in done[done.index("step") :]
-        if judged and not lost:
-            assert done[:3] == ["score", "step", "judge"]
-    assert lost and (done.count("score") > 2 or not judged)
+        assert used and all(torch.equal(by.weight1, known.weight1) for by in used)
+        learnt += not torch.equal(tracker._learner.scorer().weight1, known.weight1)
+        assert done.count("step") == 1
+        if lost:
+            assert done[-1] == "step"
+        elif judged:
+            assert done[0] == "step"
+    assert lost and learnt and (done.count("score") > 2 or not judged)
 
 
 def test_a_frame_that_fails_does_not_reach_the_next_video(
