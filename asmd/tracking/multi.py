@@ -1,19 +1,20 @@
 """Several targets in one video.
 
 Each target has a tracker of its own: a classifier, a memory, a seed. What does not depend on the target is done once a
-frame: the flow, and where search regions overlap the pass through the network (`asmd.tracking.sharing`). The
-targets take turns in the rest, so that the cores are in use while one of them waits (`asmd.tracking.steps`); only their
-first frames are learnt in a thread each.
+frame: the flow, and where search regions overlap the pass through the network (`asmd.tracking.sharing`). The rest is
+done for one target after the other, stage by stage: a thread for each is no way to use two cores, as its operations are
+so short that threads spend their time on handing Python's lock to each other. Only first frames are learnt in a thread
+each.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 import torch
 from numpy.typing import ArrayLike
@@ -30,6 +31,8 @@ from asmd.tracking.tracker import ProposalSource, Tracker
 
 GOLDEN = 0.618034
 """The golden section."""
+
+Came = TypeVar("Came")
 
 Results: TypeAlias = dict[int, TrackResult]
 """Results by target."""
@@ -238,19 +241,28 @@ class MultiTracker:
         aims = aim([t.extractor for t in trackers], [t.place for t in trackers], self.sharing)
         for tracker, region in zip(trackers, aims.regions, strict=True):
             tracker.foresee(region)
+        failed: dict[int, Exception] = {}
 
-        answers: dict[int, TrackResult | Exception] = {}
-        try:
-            looks = aims.look(frame, self._flow)
-            for (number, tracker), look in zip(wanted.items(), looks, strict=True):
+        def each(stage: Callable[[int], Came]) -> dict[int, Came]:
+            """What comes of a stage for each target that has not failed, which does not hinder the others."""
+            came = {}
+            for number in [n for n in wanted if n not in failed]:
                 try:
-                    answers[number] = tracker.advance(frame, look(), started)
-                except Exception as error:  # which does not hinder the others
-                    answers[number] = error
+                    came[number] = stage(number)
+                except Exception as error:
+                    failed[number] = error
+            return came
+
+        try:
+            looks = dict(zip(wanted, aims.look(frame, self._flow), strict=True))
+            # Stage by stage: there is then always something to do beside, and what a stage needs is still in the cache.
+            each(lambda n: wanted[n].go_on())
+            scored = each(lambda n: wanted[n].scored(looks[n]()))
+            done = each(lambda n: wanted[n].advance(frame, scored[n], started))
         finally:
             # What a target has foreseen came after it: there is something to wait for only where there is no target.
             pushed.result()
-        return answers
+        return {number: failed[number] if number in failed else done[number] for number in wanted}
 
     def _known(self, target: int) -> Tracker:
         if target not in self._trackers:

@@ -32,7 +32,6 @@ from asmd.tracking.config import TrackerConfig
 from asmd.tracking.features import Extractor, View, build_extractor
 from asmd.tracking.learner import Learner
 from asmd.tracking.openvino_network import QuantisedGraph
-from asmd.tracking.perceptron import Scorer
 from asmd.tracking.perceptron import scored as scored_by
 from asmd.tracking.readout import Readout
 from asmd.tracking.regions import POOLED_AT_ONCE, Region
@@ -252,7 +251,9 @@ class Tracker:
         frame = check_frame(frame, self._size)
         with opencv.in_one_thread(not self._motion):  # flow of whole frames gains by more
             self.foresee(self._extractor.aim(self._box), self._flow.pushing(frame) if self._flow is not None else None)
-            return self.advance(frame, self._extractor.look(frame, self._flow, self._box), started)
+            view = self._extractor.look(frame, self._flow, self._box)
+            self.go_on()
+            return self.advance(frame, self.scored(view), started)
 
     def foresee(self, region: Region | None, before: Callable[[], None] | None = None) -> None:
         """Does beside what the next view is not needed for.
@@ -269,14 +270,29 @@ class Tracker:
 
         self._foreseen = beside(draw)
 
-    def advance(self, frame: Frame, view: View, started: float) -> TrackResult:
-        """What `update` does once the frame is checked, the flow stack has it, and it was looked at about `place`."""
-        assert self._size is not None
+    def go_on(self) -> None:
+        """Has the classifier go on learning beside, of which the frame at hand sees nothing.
+
+        It comes between `foresee` and `advance`, when the network is through with the frame: until then the cores are
+        busy. It draws at random, and so is late where more is to be drawn for the frame.
+        """
         self.settle()
         self._index += 1
-        lost = self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0
-        raw, margin, reported = self._search(view, self._foreseen.result(), last=not lost)
-        if lost:
+        self._scorer = self._learner.scorer()
+        self._redetects = self._confidence.status is Status.LOST and self._index % self.config.redetection.interval == 0
+        if not self._redetects and self._learner.overlap is None:
+            self._learn(self._learner.step)
+
+    def scored(self, view: View) -> Scored:
+        """What the classifier says of the candidates that were foreseen in a view about `place`, after `go_on`."""
+        return self._score(view, self._foreseen.result())
+
+    def advance(self, frame: Frame, scored: Scored, started: float) -> TrackResult:
+        """What `update` does once the frame is checked, the flow stack has it, and its candidates are scored."""
+        assert self._size is not None
+        view = scored.view
+        raw, margin, reported = self._best(scored, last=not self._redetects)
+        if self._redetects:
             found = self._redetect(frame, margin)
             if found is not None:
                 view, raw, margin, reported = found
@@ -373,19 +389,16 @@ class Tracker:
         boxes = candidates.limit(np.concatenate(drawn), self._size, self._learner.min_side)
         return Drawn(boxes, region.poolings(boxes) if region and len(boxes) <= POOLED_AT_ONCE else None)
 
-    def _search(self, view: View, drawn: Drawn, last: bool = False) -> tuple[Boxes, float, Boxes]:
+    def _best(self, scored: Scored, last: bool = False) -> tuple[Boxes, float, Boxes]:
         """Best box, its log-odds, and that box regressed, among candidates.
 
-        Where nothing is searched after it on a frame, the classifier goes on learning meanwhile, as soon as nothing
-        more is to be drawn, since it draws too. The search sees nothing of what it learns.
+        Args:
+            scored: the candidates.
+            last: whether nothing is searched after it on this frame.
         """
         assert self._size is not None
-        search, scorer, overlap = self.config.search, self._learner.scorer(), self._learner.overlap
-        judges = self._choice.judges(view)
-        if last and (judges or overlap is None):
-            self._learn(self._learner.step)
-        scored = self._score(view, drawn, scorer)
-        if judges:
+        search, overlap, view = self.config.search, self._learner.overlap, scored.view
+        if self._choice.judges(view):
             return self._choose(*self._choice.judged(scored), search.best)
         order = ranked(scored.margins)
         if overlap is None:
@@ -402,12 +415,16 @@ class Tracker:
         # The rest needs no score.
         top = order[: max(closer.best, REGRESSED)]
         margins = np.full(len(near), -np.inf)
-        margins[top] = _margins(described.identity[torch.from_numpy(top)], scorer)
+        margins[top] = self._margins(described.identity[torch.from_numpy(top)])
         return self._choose(Scored(view, near, margins, described), order, closer.best)
 
-    def _score(self, view: View, drawn: Drawn, scorer: Scorer) -> Scored:
+    def _score(self, view: View, drawn: Drawn) -> Scored:
         described = view.describe(drawn.boxes, drawn.poolings)
-        return Scored(view, drawn.boxes, _margins(described.identity, scorer), described)
+        return Scored(view, drawn.boxes, self._margins(described.identity), described)
+
+    @torch.inference_mode()
+    def _margins(self, described: Tensor) -> NDArray[np.float64]:
+        return np.asarray(scored_by(described, self._scorer).double().cpu().numpy())
 
     def _choose(self, scored: Scored, order: NDArray[np.intp], best: int) -> tuple[Boxes, float, Boxes]:
         """Mean of the best boxes in an order (N,), its log-odds, and the regressed box."""
@@ -444,7 +461,7 @@ class Tracker:
     def _look_again(self, frame: Frame, box: Boxes) -> _Found:
         """A look near a box, as on any other frame."""
         near = self._extractor.look(frame, self._flow, box)
-        return near, *self._search(near, self._draw([(box, self.config.search.candidates)], None))
+        return near, *self._best(self._score(near, self._draw([(box, self.config.search.candidates)], None)))
 
     def _look_everywhere(self, frame: Frame) -> _Found | None:
         """A look at the whole frame, then a closer one at the best place; None where there is nothing to look at."""
@@ -460,11 +477,5 @@ class Tracker:
         if len(boxes) == 0:
             return None
         view = self._extractor.look_everywhere(frame, self._flow, self._box)
-        drawn = Drawn(candidates.limit(boxes, self._size, self._learner.min_side))
-        scored = self._score(view, drawn, self._learner.scorer())
+        scored = self._score(view, Drawn(candidates.limit(boxes, self._size, self._learner.min_side)))
         return self._look_again(frame, scored.boxes[ranked(scored.margins)[0]])
-
-
-@torch.inference_mode()
-def _margins(described: Tensor, scorer: Scorer) -> NDArray[np.float64]:
-    return np.asarray(scored_by(described, scorer).double().cpu().numpy())
