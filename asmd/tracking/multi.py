@@ -256,8 +256,9 @@ class MultiTracker:
         try:
             looks = dict(zip(wanted, aims.look(frame, self._flow), strict=True))
             # Stage by stage: there is then always something to do beside, and what a stage needs is still in the cache.
+            views = each(lambda n: looks[n]())
             each(lambda n: wanted[n].go_on())
-            scored = each(lambda n: wanted[n].scored(looks[n]()))
+            scored = each(lambda n: wanted[n].scored(views[n]))
             done = each(lambda n: wanted[n].advance(frame, scored[n], started))
         finally:
             # What a target has foreseen came after it: there is something to wait for only where there is no target.

@@ -32,7 +32,7 @@ Corners: TypeAlias = NDArray[np.int64]
 """(4,) x1, y1, x2, y2 in pixels of the frame; may reach beyond it."""
 
 Look: TypeAlias = Callable[[], View]
-"""Makes a target's view of what the network has given; the looks of several targets may be made at the same time."""
+"""Makes a target's view of what the network has given, or has it look for this target alone."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ class Aims:
     _places: Sequence[Boxes]
 
     def look(self, frame: Frame, flow: FlowStack | None) -> list[Look]:
-        """What makes each target's view, as `Extractor.look` does; the network has run by then, but for crops.
+        """What makes each target's view, as `Extractor.look` does; where there are passes the network has run by then.
 
         Args:
             frame: RGB uint8 (H, W, 3).
