@@ -276,3 +276,28 @@ def test_targets_learn_on_different_frames(
         tracker.settle()
     frames = [[i for owner, i in learnt if owner == id(t._learner)] for t in multi._trackers.values()]
     assert frames == [[2, 4, 6], [1, 3, 5]]
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_network_is_through_before_a_classifier_goes_on(
+    network: SpatiotemporalResNet, discs: TwoDiscs, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Beside the network its steps would take the cores from it, with a pass of a target's own as with one for all."""
+    multi = MultiTracker(Tracker(network, QUICK))
+    multi.init(discs.both(0), [discs.box(0), discs.second(0)][:count])
+    done: list[str] = []
+    maps, go_on = FeatureNetwork.maps, Tracker.go_on
+
+    def watched_maps(*arguments: object) -> object:
+        found = maps(*arguments)  # type: ignore[arg-type]
+        done.append("network")
+        return found
+
+    def watched_go_on(tracker: Tracker) -> None:
+        done.append("go on")
+        go_on(tracker)
+
+    monkeypatch.setattr(FeatureNetwork, "maps", watched_maps)
+    monkeypatch.setattr(Tracker, "go_on", watched_go_on)
+    multi.update(discs.both(1))
+    assert done[0] == "network" and done[-count:] == ["go on"] * count
